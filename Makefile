@@ -1,0 +1,45 @@
+# Two commands do everything on a machine with Python 3.10 or newer: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types check test-core clean
+
+demo: $(VENV)/.train  ## install the command line and run the demo (under a minute once installed)
+	$(BIN)/lethe demo
+
+test: $(VENV)/.dev  ## install everything and run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+check: lint types test
+
+# The library alone: torch 2.11 (what GPU machines often have), numpy, and nothing of the command line.
+test-core: $(VENV)-core/.core
+	$(VENV)-core/bin/python -m pytest -m "not train"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.train: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[train]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[dev]'
+	touch $@ $(VENV)/.train
+
+$(VENV)-core/.core: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-core
+	$(VENV)-core/bin/python -m pip install --quiet --disable-pip-version-check 'torch==2.11.*' pytest hypothesis -e .
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(VENV)-core build src/*.egg-info

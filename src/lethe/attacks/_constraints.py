@@ -1,0 +1,80 @@
+"""The set an attack may move in: a ball around each image, cut by the range [0, 1] of images.
+
+Each constraint knows three things: how to draw a random start, how to turn a gradient into a step of a given
+length, and how to project back into the ball.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Constraint(Protocol):
+    """A ball of a norm; tensors are (B, C, H, W) and every image has its own ball."""
+
+    def random_start(self, x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+        """A perturbation drawn from the ball."""
+        ...
+
+    def step(self, gradient: Tensor, step_size: float) -> Tensor:
+        """The steepest ascent of length ``step_size`` in this norm."""
+        ...
+
+    def project(self, delta: Tensor, epsilon: float) -> Tensor:
+        """The nearest perturbation in the ball."""
+        ...
+
+
+def _draw(x: Tensor, generator: torch.Generator | None, *, normal: bool = False) -> Tensor:
+    device = x.device if generator is None else generator.device
+    make = torch.randn if normal else torch.rand
+    return make(x.shape, generator=generator, device=device).to(x)
+
+
+def _per_image(values: Tensor, like: Tensor) -> Tensor:
+    return values.view(-1, *[1] * (like.dim() - 1))
+
+
+class Linf:
+    """The l∞ ball: no pixel moves by more than epsilon."""
+
+    def random_start(self, x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+        """Uniform in the ball."""
+        return (2 * _draw(x, generator) - 1) * epsilon
+
+    def step(self, gradient: Tensor, step_size: float) -> Tensor:
+        """The sign of the gradient, scaled."""
+        return gradient.sign() * step_size
+
+    def project(self, delta: Tensor, epsilon: float) -> Tensor:
+        """Clamp each pixel."""
+        return delta.clamp(-epsilon, epsilon)
+
+
+class L2:
+    """The l2 ball: the perturbation of an image is no longer than epsilon."""
+
+    def random_start(self, x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+        """Uniform in the ball: a random direction, and a radius whose n-th power is uniform."""
+        direction = self.step(_draw(x, generator, normal=True), 1.0)
+        radius = _draw(x[:, :1, :1, :1].reshape(-1), generator) ** (1.0 / x[0].numel())
+        return direction * _per_image(radius, x) * epsilon
+
+    def step(self, gradient: Tensor, step_size: float) -> Tensor:
+        """The gradient of each image, scaled to the length; an image without gradient stays."""
+        return gradient * _per_image(step_size / _lengths(gradient).clamp_min(1e-12), gradient)
+
+    def project(self, delta: Tensor, epsilon: float) -> Tensor:
+        """Shorten what is too long."""
+        return delta * _per_image((epsilon / _lengths(delta).clamp_min(1e-12)).clamp(max=1.0), delta)
+
+
+def _lengths(images: Tensor) -> Tensor:
+    lengths: Tensor = torch.linalg.vector_norm(images.flatten(1), dim=1)
+    return lengths
+
+
+CONSTRAINTS: dict[str, Constraint] = {"linf": Linf(), "l2": L2()}

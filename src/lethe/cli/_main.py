@@ -1,0 +1,48 @@
+"""Which command was meant, and how errors reach the user: one line, no traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from lethe import __version__
+from lethe._check import LetheError, one_of
+
+COMMANDS = {
+    "demo": ("lethe.cli._demo", "real data, under a minute on two cores; ends with a table and a picture"),
+    "train": ("lethe.cli._train", "train a network: lethe train RECIPE [--option value ...]"),
+    "anytime": ("lethe.cli._anytime", "train on data that arrives in megabatches: lethe anytime RECIPE"),
+    "report": ("lethe.cli._report", "tables and curves of finished runs: lethe report RUN [RUN ...]"),
+    "recipes": ("lethe.cli._recipes", "what there is, with source and cost"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, 1 after an error in the run, 2 for a wrong call, 130 if stopped."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print("usage: lethe COMMAND [OPTIONS]\n")
+        for name, (_, text) in COMMANDS.items():
+            print(f"  {name:9} {text}")
+        print("\n'lethe COMMAND --help' lists a command's options.")
+        return 0
+    if words[0] == "--version":
+        print(f"lethe {__version__}")
+        return 0
+    try:
+        module, _ = COMMANDS[one_of("command", words[0], COMMANDS)]
+        status: int = import_module(module).command(words[1:])
+    except LetheError as error:
+        print(f"lethe: error: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("lethe"):
+            raise
+        hint = "the command line needs its extra: pip install 'lethe-torch[train]'"
+        print(f"lethe: error: {error.name} is not installed; {hint}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("lethe: stopped. A training run goes on with: lethe train --resume RUN", file=sys.stderr)
+        return 130
+    return status

@@ -1,0 +1,140 @@
+"""A recipe's options on the command line, through tyro, with errors in one line."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import re
+import typing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from lethe._check import LetheError, nearest, one_of
+from lethe.recipes import load_recipe
+
+RecipeType = TypeVar("RecipeType")
+
+registry = ConstructorRegistry()
+
+
+def _number(text: str) -> float:
+    """A number or a fraction: ``0.5`` or ``8/255``."""
+    numerator, slash, denominator = text.partition("/")
+    return float(numerator) / float(denominator) if slash else float(text)
+
+
+@registry.primitive_rule
+def _fractions(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | None:
+    if info.type is not float:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FLOAT",
+        instance_from_str=lambda words: _number(words[0]),
+        is_instance=lambda value: isinstance(value, float),
+        str_from_instance=lambda value: [_as_fraction(value)],
+    )
+
+
+def _as_fraction(value: float) -> str:
+    """8/255 for people who think so, everything else as it is."""
+    whole = value * 255
+    return f"{round(whole)}/255" if 0 < value < 0.5 and abs(whole - round(whole)) < 1e-9 else str(value)
+
+
+def take(words: list[str], option: str) -> str | None:
+    """Remove ``--option VALUE`` or ``--option=VALUE`` from ``words`` and return the value."""
+    for at, word in enumerate(words):
+        if word == option:
+            if at + 1 == len(words) or words[at + 1].startswith("--"):
+                raise LetheError(f"{option} needs a value.")
+            value = words[at + 1]
+            del words[at : at + 2]
+            return value
+        if word.startswith(option + "="):
+            return words.pop(at).partition("=")[2]
+    return None
+
+
+def parse_recipe(
+    command: str, words: list[str], known: dict[str, type[RecipeType]], extra_help: str
+) -> RecipeType | None:
+    """The recipe that the words describe; None after printing help.
+
+    Args:
+        command: ``train`` or ``anytime``.
+        words: ``[RECIPE] [--config FILE] [--option value ...]``.
+        known: recipes by name.
+        extra_help: lines for the help text, on options outside the recipe.
+
+    Raises:
+        LetheError: an unknown recipe or option, or a value out of range.
+    """
+    if words and words[0] in ("-h", "--help"):
+        print(f"usage: lethe {command} RECIPE [OPTIONS]\n")
+        for name, kind in known.items():
+            print(f"  {name:6} {(kind.__doc__ or '').strip()}")
+        print(f"\n'lethe {command} RECIPE --help' lists its options.{extra_help}")
+        return None
+    config = take(words, "--config")
+    name = one_of("recipe", words.pop(0), known) if words and not words[0].startswith("-") else None
+    if config is not None:
+        default: Any = load_recipe(Path(config), known)
+        if name is not None and default.name != name:
+            raise LetheError(f"{config!r} is a config of {default.name!r}, not of {name!r}: leave the recipe out.")
+    elif name is not None:
+        default = known[name]()
+    else:
+        raise LetheError(f"lethe {command} needs a recipe: {', '.join(known)}; or --config FILE.")
+    kind: Any = type(default)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            recipe, unknown = tyro.cli(
+                kind,
+                prog=f"lethe {command} {default.name}",
+                description=f"{(kind.__doc__ or '').strip()}\n\nSource: {kind.source}. Cost: {kind.cost}.{extra_help}",
+                args=words,
+                default=default,
+                return_unknown_args=True,
+                config=(tyro.conf.OmitArgPrefixes,),
+                registry=registry,
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            return None
+        raise LetheError(_one_line(printed.getvalue())) from None
+    if unknown:
+        options = [f"--{option.replace('_', '-')}" for option in _names(kind)] + ["--config"]
+        word = unknown[0]
+        what = f"unknown option {word.partition('=')[0]!r}" if word.startswith("-") else f"unexpected word {word!r}"
+        hint = nearest(word.partition("=")[0], options)
+        raise LetheError(f"{what}.{hint} 'lethe {command} {default.name} --help' lists all options.")
+    return typing.cast("RecipeType", recipe)
+
+
+def _names(kind: Any) -> list[str]:
+    types = typing.get_type_hints(kind)
+    names: list[str] = []
+    for field in dataclasses.fields(kind):
+        inner = types[field.name]
+        names += _names(inner) if dataclasses.is_dataclass(inner) else [field.name]
+    return names
+
+
+def _one_line(box: str) -> str:
+    """The message in tyro's box: the lines between its title and the next rule, without decoration."""
+    lines = [re.sub(r"[─╭╮╰╯│├┤-]{3,}", "---", line).strip(" │") for line in box.splitlines()]
+    body: list[str] = []
+    for line in lines[1:]:
+        if line == "---":
+            if body:
+                break
+            continue
+        body.append(line)
+    message = " ".join(word for word in body if word) or " ".join(box.split())
+    return re.sub(r"^Error parsing [a-z_]+: ", "", message)

@@ -1,0 +1,87 @@
+"""How a single run shows itself: a bar with time left on a terminal, a line an interval in a log."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lethe.engine import Observer
+
+LOG_INTERVAL_S = 10.0
+
+
+def headline(record: dict[str, Any]) -> str:
+    """The numbers of a record that one watches."""
+    if "test/errors" in record:
+        error = f"{1 - record['test/clean']:.1%} ({record['test/errors']} images)"
+        return f"megabatch {record['megabatch']}: test error {error}"
+    parts = [f"epoch {record['epoch']}", f"loss {record['train/loss']:.3f}"]
+    for prefix, name in (("", "val"), ("stable/", "stable val")):
+        if f"{prefix}validation/clean" in record:
+            parts.append(f"{name} clean {record[f'{prefix}validation/clean']:.1%}")
+        if f"{prefix}validation/robust" in record:
+            parts.append(f"robust {record[f'{prefix}validation/robust']:.1%}")
+    if "event" in record:
+        parts.append(record["event"])
+    return ", ".join(parts)
+
+
+class ProgressObserver(Observer):
+    """Shows a run on a console."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._bar: Progress | None = None
+        self._started, self._first, self._last_line = 0.0, 0.0, 0.0
+        self._epochs, self._done = 0, 0.0
+
+    def begin(self, title: str, epochs: int) -> None:
+        """Start the bar."""
+        self._epochs, self._started, self._last_line = epochs, time.monotonic(), 0.0
+        if self.console.is_terminal:
+            columns = (
+                TextColumn("[bold]{task.description}"),
+                BarColumn(),
+                TextColumn("epoch {task.completed:.1f}/{task.total:.0f}"),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[headline]}"),
+            )
+            self._bar = Progress(*columns, console=self.console)
+            self._bar.add_task(title, total=epochs, headline="")
+            self._bar.start()
+
+    def step(self, epochs: float) -> None:
+        """Move the bar."""
+        if self._done == 0.0:
+            self._first = epochs  # a resumed run begins further on
+        self._done = epochs
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=epochs)
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Show the newest numbers."""
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], headline=headline(record))
+            if "event" in record or "test/errors" in record:
+                self._bar.console.print(headline(record))
+            return
+        now = time.monotonic()
+        finished = self._done >= self._epochs
+        if now - self._last_line >= LOG_INTERVAL_S or finished or "event" in record or "test/errors" in record:
+            self._last_line = now
+            progress = max(self._done - self._first, 1e-9)
+            left = (self._epochs - self._done) * (now - self._started) / progress
+            self.console.print(f"[{self._done:.0f}/{self._epochs}] {headline(record)}, {left:.0f} s left", markup=False)
+
+    def end(self, message: str) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+        if message:
+            self.console.print(message, markup=False, soft_wrap=True)

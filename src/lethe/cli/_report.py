@@ -1,0 +1,43 @@
+"""`lethe report RUN [RUN ...]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from lethe._check import LetheError, nearest
+from lethe.cli._options import take
+from lethe.engine import RunDirectory
+from lethe.report import draw, group_runs, markdown, page, print_sections, sections, write_csv
+
+USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER]
+
+Prints best / last / gap of finished runs; runs that differ only in their seed are averaged, with the standard
+deviation. With --out, writes table.md, table.csv, curves.png and report.html into FOLDER."""
+
+
+def command(words: list[str]) -> int:
+    """Print the tables of runs, and write them if asked."""
+    if not words or words[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    out = take(words, "--out")
+    for word in words:
+        if word.startswith("-"):
+            raise LetheError(
+                f"unknown option {word!r}.{nearest(word, ['--out'])} 'lethe report --help' lists all options."
+            )
+    console = Console()
+    made = sections(group_runs([RunDirectory.open(Path(word)) for word in words]))
+    print_sections(made, console)
+    if out is not None:
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        picture = draw(made)
+        (folder / "table.md").write_text(markdown(made))
+        write_csv(made, folder / "table.csv")
+        (folder / "curves.png").write_bytes(picture)
+        (folder / "report.html").write_text(page("Lethe report", made, picture))
+        console.print(f"written: {folder} (table.md, table.csv, curves.png, report.html)", markup=False, soft_wrap=True)
+    return 0

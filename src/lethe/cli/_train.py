@@ -1,0 +1,45 @@
+"""`lethe train RECIPE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from lethe._check import LetheError
+from lethe.cli._options import parse_recipe, take
+from lethe.cli._progress import ProgressObserver
+from lethe.engine import RunDirectory
+from lethe.recipes import TRAIN_RECIPES, load_recipe
+from lethe.report import group_runs, print_sections, sections
+
+HELP = """
+
+--config FILE: take the options of a saved config (a run's config.json); others on the line override it.
+--resume RUN: continue a run that was stopped, to the bit, from its last checkpoint."""
+
+
+def command(words: list[str]) -> int:
+    """Train, and print the run's table."""
+    console = Console()
+    resume = take(words, "--resume")
+    directory = None
+    if resume is not None:
+        if words:
+            raise LetheError(f"--resume takes its options from the run: leave {' '.join(words)!r} out.")
+        directory = RunDirectory.open(Path(resume))
+        if directory.summary() is not None:
+            raise LetheError(f"the run {resume!r} is finished: see it with lethe report {resume}.")
+        recipe = load_recipe(directory.path / "config.json", dict(TRAIN_RECIPES))
+    else:
+        recipe = parse_recipe("train", words, TRAIN_RECIPES, HELP)
+        if recipe is None:
+            return 0
+    observer = ProgressObserver(console)
+    try:
+        directory, _ = recipe.execute(observer=observer, resume=directory)
+    finally:
+        observer.end("")
+    print_sections(sections(group_runs([directory])), console)
+    console.print(f"written: {directory.path} (config, metrics.jsonl, checkpoints)", markup=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,6 @@
+"""Keep what was learnt: a stable, averaged model, and a loss that holds the working model to it."""
+
+from lethe.consolidate._consistency import consistency_loss
+from lethe.consolidate._stable import StableModel
+
+__all__ = ["StableModel", "consistency_loss"]

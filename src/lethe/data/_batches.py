@@ -1,0 +1,41 @@
+"""Cut an image set into batches, without leaving the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from lethe.data._augment import Augmentation, none
+from lethe.data._image_set import ImageSet, as_float
+
+
+def batches(
+    data: ImageSet,
+    size: int,
+    *,
+    shuffle: torch.Generator | None = None,
+    augment: Augmentation = none,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield images (B, C, H, W), float32 in [0, 1], and labels (B,); the last batch may be smaller.
+
+    Args:
+        data: the set.
+        size: images in a batch.
+        shuffle: draw a new order, and the augmentation, from this generator; None keeps the order.
+        augment: applied when shuffling.
+
+    A last batch of a single image is joined to the one before: batch norm cannot train on one.
+    """
+    count = len(data)
+    order = None
+    if shuffle is not None:
+        order = torch.randperm(count, generator=shuffle, device=shuffle.device).to(data.labels.device)
+    starts = list(range(0, count, size))
+    if len(starts) > 1 and count - starts[-1] == 1:
+        starts.pop()
+    for start, stop in zip(starts, [*starts[1:], count], strict=True):
+        at = slice(start, stop) if order is None else order[start:stop]
+        x = as_float(data.images[at])
+        yield (x if shuffle is None else augment(x, shuffle)), data.labels[at]

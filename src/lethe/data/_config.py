@@ -1,0 +1,117 @@
+"""Which data a run uses, and how it is split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from lethe._check import LetheError, at_least, one_of
+from lethe._check import fraction as check_fraction
+from lethe.data import _cifar10, _digits
+from lethe.data._augment import AUGMENTATIONS
+from lethe.data._image_set import ImageSet
+from lethe.data._label_noise import with_label_noise
+
+DATASETS = ("digits", "cifar10")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """The data set and its parts. Sizes are counts of images; the parts never overlap."""
+
+    dataset: str = "digits"
+    """digits (bundled with scikit-learn, 8x8) or cifar10."""
+    data_dir: str | None = None
+    """Folder that holds cifar-10-batches-py."""
+    download: bool = False
+    """Fetch the data set into data-dir if it is not there."""
+    train_size: int | None = None
+    """Training images; none: all that the other parts leave."""
+    validation_size: int | None = None
+    """Held-out images to choose the best epoch on; none: a tenth of the training images (digits: 297)."""
+    test_size: int | None = None
+    """Test images; none: all of the test set (digits: 500)."""
+    split_seed: int = 0
+    """Seed of the split and of the label noise; the run's seed does not change them."""
+    label_noise: float = 0.0
+    """Share of the training labels replaced by a wrong class."""
+    image_size: int | None = None
+    """Average-pool the images to this height and width."""
+    augment: str = "none"
+    """none, or crop-flip: random crop after reflect-padding by 4, and flip."""
+
+    def __post_init__(self) -> None:
+        one_of("dataset", self.dataset, DATASETS)
+        one_of("augment", self.augment, AUGMENTATIONS)
+        check_fraction("label_noise", self.label_noise)
+        for name, minimum in (("train_size", 1), ("validation_size", 0), ("test_size", 1), ("image_size", 1)):
+            if (value := getattr(self, name)) is not None:
+                at_least(name, value, minimum)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The parts of a data set, and the mean and deviation of its channels."""
+
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    noisy_labels: int
+
+    def __str__(self) -> str:
+        parts = f"{len(self.train):,} training, {len(self.validation):,} validation, {len(self.test):,} test images"
+        noise = f"; {self.noisy_labels:,} training labels corrupted" if self.noisy_labels else ""
+        return f"{parts} of {'x'.join(map(str, self.train.images.shape[1:]))}{noise}"
+
+    def to(self, device: torch.device | str) -> Splits:
+        """The parts on another device."""
+        train, validation, test = (part.to(device) for part in (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
+
+
+def load(config: DataConfig) -> Splits:
+    """Read, split, pool and corrupt as ``config`` says.
+
+    Training and validation images come from the published training set (label noise falls on the training images
+    alone), test images from the test set; digits has no published test set and is split in three.
+
+    Raises:
+        LetheError: files missing or damaged, or more images asked for than there are.
+    """
+    generator = torch.Generator().manual_seed(config.split_seed)
+    if config.dataset == "digits":
+        everything = _digits.read_digits()
+        order = torch.randperm(len(everything), generator=generator)
+        test_size = 500 if config.test_size is None else config.test_size
+        _require("test_size", test_size, len(everything) - 2)
+        test, pool = everything.subset(order[:test_size]), everything.subset(order[test_size:])
+        default_validation = 297
+    else:
+        pool = _cifar10.read_cifar10(config.data_dir, train=True, download=config.download)
+        pool = pool.subset(torch.randperm(len(pool), generator=generator))
+        test = _cifar10.read_cifar10(config.data_dir, train=False, download=config.download)
+        if config.test_size is not None:
+            _require("test_size", config.test_size, len(test))
+            test = test.subset(torch.randperm(len(test), generator=generator)[: config.test_size])
+        default_validation = len(pool) // 10
+    validation_size = default_validation if config.validation_size is None else config.validation_size
+    _require("validation_size", validation_size, len(pool) - 1)
+    left = len(pool) - validation_size
+    train_size = left if config.train_size is None else config.train_size
+    _require("train_size", train_size, left)
+    validation = pool.subset(list(range(validation_size)))
+    train = pool.subset(list(range(validation_size, validation_size + train_size)))
+    train = with_label_noise(train, config.label_noise, generator)
+    if config.image_size is not None:
+        _require("image_size", config.image_size, train.images.shape[-1])
+        train, validation, test = (part.pooled(config.image_size) for part in (train, validation, test))
+    source = _digits if config.dataset == "digits" else _cifar10
+    return Splits(train, validation, test, source.MEAN, source.STD, round(config.label_noise * train_size))
+
+
+def _require(name: str, asked: int, available: int) -> None:
+    if asked > available:
+        raise LetheError(f"{name} is {asked}, but only {available} are available: ask for fewer.")

@@ -1,0 +1,62 @@
+"""The options that every run has: where, on what, how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import MultiStepLR
+
+from lethe._check import LetheError, at_least, fraction, non_negative
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Where a run goes and what makes it repeatable."""
+
+    out: str | None = None
+    """Run directory, which must not exist; none: runs/RECIPE-DATASET-seedN, numbered if that exists."""
+    seed: int = 0
+    """Seed of the initial weights, the order of the data, the attacks and the forgetting."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto: the GPU if there is one."""
+
+    def __post_init__(self) -> None:
+        at_least("seed", self.seed, 0)
+
+    def torch_device(self) -> torch.device:
+        """The device, checked."""
+        if self.device == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        try:
+            device = torch.device(self.device)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise LetheError(f"device {self.device!r} is not available here: use --device cpu or auto.") from error
+        return device
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleConfig:
+    """How long, and with what learning rate."""
+
+    epochs: int = 30
+    """Epochs (of each megabatch, in anytime learning)."""
+    batch_size: int = 128
+    """Images in a batch."""
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    """When the learning rate falls, as shares of the epochs."""
+    gamma: float = 0.1
+    """By what factor it falls."""
+
+    def __post_init__(self) -> None:
+        at_least("epochs", self.epochs, 1)
+        at_least("batch_size", self.batch_size, 2)
+        for milestone in self.milestones:
+            fraction("a milestone", milestone)
+        non_negative("gamma", self.gamma)
+
+    def build(self, optimizer: Optimizer) -> MultiStepLR:
+        """The scheduler, stepped once an epoch."""
+        return MultiStepLR(optimizer, [round(m * self.epochs) for m in self.milestones], self.gamma)

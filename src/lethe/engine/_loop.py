@@ -1,0 +1,138 @@
+"""One epoch of training."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lethe._check import LetheError
+from lethe.data import AUGMENTATIONS, ImageSet, batches
+from lethe.engine._method import WeightMethod
+from lethe.objectives import Objective
+
+
+@dataclass
+class Training:
+    """Everything that training moves, and therefore everything that a checkpoint holds.
+
+    Attributes:
+        model: the working network.
+        optimizer: any torch optimizer whose ``step`` takes a closure.
+        scheduler: stepped once an epoch.
+        objective: makes batches ready and turns them into a loss.
+        method: what else acts on the weights.
+        generators: the run's random streams; the loop draws from ``data`` and ``attack``.
+        epoch: finished epochs.
+    """
+
+    model: nn.Module
+    optimizer: Optimizer
+    scheduler: LRScheduler
+    objective: Objective
+    method: WeightMethod
+    generators: dict[str, torch.Generator]
+    epoch: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, made of tensors, numbers and strings alone."""
+        return {
+            "epoch": self.epoch,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "method": self.method.state_dict(),
+            "generators": {name: g.get_state() for name, g in self.generators.items()},
+            "torch_generator": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load what :meth:`state_dict` returned; training then goes on to the bit."""
+        self.epoch = int(state["epoch"])
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.method.load_state_dict(state["method"])
+        for name, generator in self.generators.items():
+            generator.set_state(state["generators"][name])
+        torch.set_rng_state(state["torch_generator"])
+
+
+def train_epoch(
+    training: Training,
+    data: ImageSet,
+    *,
+    batch_size: int,
+    augment: str = "none",
+    on_step: Callable[[float], None] | None = None,
+) -> dict[str, Any]:
+    """Train one epoch and return its record.
+
+    The loop, in full: the method may act on the weights (``begin_epoch``); then for each batch the objective
+    makes it ready (an attack, say), the optimizer steps with a closure, once or several times called, whose loss is
+    the objective's plus the method's consistency, and the method ends the step.
+
+    Args:
+        training: moved in place.
+        data: training images, on the model's device.
+        batch_size: images in a batch.
+        augment: name of the augmentation.
+        on_step: told the share of the epoch that is done.
+
+    Returns:
+        ``epoch`` (from 1), ``lr``, ``train/loss``, ``train/accuracy`` (on the images trained on, attacked or not),
+        ``seconds``, and ``event`` if the method did something.
+
+    Raises:
+        LetheError: the loss is not finite.
+    """
+    started, t = time.perf_counter(), training
+    learning_rate = float(t.optimizer.param_groups[0]["lr"])
+    event = t.method.begin_epoch(t.epoch)
+    t.model.train()
+    device = data.labels.device
+    total_loss, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
+    seen = 0
+    stream = batches(data, batch_size, shuffle=t.generators["data"], augment=AUGMENTATIONS[augment])
+    for x_clean, y in stream:
+        x = t.objective.prepare(t.model, x_clean, y, t.generators["attack"])
+
+        def closure(x: Tensor = x, y: Tensor = y) -> tuple[Tensor, Tensor]:
+            t.optimizer.zero_grad()
+            loss, logits = t.objective.loss(t.model, x, y)
+            loss = loss + t.method.consistency(x, logits)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach(), logits.detach()
+
+        # torch types a closure's result as float; it hands back whatever the closure returned.
+        loss, logits = cast("tuple[Tensor, Tensor]", t.optimizer.step(cast("Callable[[], float]", closure)))
+        t.method.end_step()
+        total_loss += loss * len(y)
+        correct += (logits.argmax(1) == y).sum()
+        seen += len(y)
+        if on_step is not None:
+            on_step(seen / len(data))
+    t.scheduler.step()
+    t.epoch += 1
+    mean_loss = float(total_loss) / seen
+    if not torch.isfinite(total_loss):
+        raise LetheError(
+            f"the loss is {mean_loss} in epoch {t.epoch}: training has diverged. Lower --lr"
+            " (or the perturbation's --epsilon or --inner-lr)."
+        )
+    record: dict[str, Any] = {
+        "epoch": t.epoch,
+        "lr": learning_rate,
+        "train/loss": mean_loss,
+        "train/accuracy": int(correct) / seen,
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+    if event is not None:
+        record["event"] = str(event)
+    return record

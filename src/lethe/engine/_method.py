@@ -1,0 +1,59 @@
+"""What acts on the weights besides the optimizer, as the loop sees it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+
+class WeightMethod(Protocol):
+    """Called by the loop in this order: ``begin_epoch``, then for each step ``consistency`` and ``end_step``."""
+
+    @property
+    def stable(self) -> nn.Module | None:
+        """A second model to evaluate, or None."""
+        ...
+
+    def begin_epoch(self, epoch: int) -> object | None:
+        """Act between epochs; a result that is not None is recorded as the epoch's event."""
+        ...
+
+    def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
+        """A scalar that is added to the loss of this pass."""
+        ...
+
+    def end_step(self) -> None:
+        """Act after a step of the optimizer."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load it."""
+        ...
+
+
+class NoMethod:
+    """The optimizer alone."""
+
+    stable: nn.Module | None = None
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Nothing to do."""
+
+    def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
+        """Zero."""
+        return logits.new_zeros(())
+
+    def end_step(self) -> None:
+        """Nothing to do."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing to keep."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Nothing to load."""

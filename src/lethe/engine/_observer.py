@@ -1,0 +1,21 @@
+"""Who watches a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Observer:
+    """Told how a run goes. This one looks away; a progress bar or a live table overrides what it needs."""
+
+    def begin(self, title: str, epochs: int) -> None:
+        """A run of so many epochs begins (anew after a resume: the first ``step`` says how far it is)."""
+
+    def step(self, epochs: float) -> None:
+        """So many epochs are done, fractions included."""
+
+    def record(self, record: dict[str, Any]) -> None:
+        """A line has been added to the run's metrics."""
+
+    def end(self, message: str) -> None:
+        """The run is over."""

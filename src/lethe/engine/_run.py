@@ -1,0 +1,107 @@
+"""A whole training run: epochs, evaluation, metrics, checkpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from lethe._check import LetheError
+from lethe.attacks import PGD
+from lethe.data import ImageSet, Splits
+from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
+from lethe.engine._config import ScheduleConfig
+from lethe.engine._loop import Training, train_epoch
+from lethe.engine._observer import Observer
+from lethe.engine._run_directory import RunDirectory
+from lethe.evaluate import EvaluationConfig, accuracy
+
+
+def run_training(
+    training: Training,
+    splits: Splits,
+    directory: RunDirectory,
+    *,
+    schedule: ScheduleConfig,
+    evaluation: EvaluationConfig,
+    attack: PGD | None = None,
+    augment: str = "none",
+    observer: Observer | None = None,
+    title: str = "train",
+    resume: bool = False,
+) -> list[dict[str, Any]]:
+    """Train to the end, and return the run's records.
+
+    After each epoch a line is added to the metrics and the checkpoint ``last`` is moved into place; ``best`` and
+    ``best-stable`` hold the weights of the epoch with the best validation accuracy, robust if there is an attack.
+    The test set is measured beside it and decides nothing.
+
+    Args:
+        training: as built; with ``resume`` its state is replaced by the checkpoint's.
+        splits: data on the model's device.
+        directory: where everything is written.
+        schedule: how long.
+        evaluation: when and how it is evaluated.
+        attack: of the robust accuracy; None: clean accuracy alone.
+        augment: name of the augmentation of training images.
+        observer: told how the run goes.
+        title: what the observer calls the run.
+        resume: go on from the checkpoint ``last``.
+    """
+    observer = observer or Observer()
+    metric = "clean" if attack is None else "robust"
+    records: list[dict[str, Any]] = []
+    if resume:
+        state = load_checkpoint(directory.checkpoint("last"))
+        try:
+            training.load_state_dict(state)
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise LetheError(
+                f"the checkpoint {str(directory.checkpoint('last'))!r} does not fit the run's config."
+            ) from error
+        # Lines of epochs that the checkpoint does not have are trained again.
+        records = [r for r in directory.records() if r["epoch"] <= training.epoch]
+        directory.keep_records(records)
+    best = {
+        prefix: max(
+            (r[f"{prefix}validation/{metric}"] for r in records if f"{prefix}validation/{metric}" in r),
+            default=-1.0,
+        )
+        for prefix in ("", "stable/")
+    }
+    observer.begin(title, schedule.epochs)
+    observer.step(training.epoch)
+    while training.epoch < schedule.epochs:
+        done = training.epoch
+        record = train_epoch(
+            training,
+            splits.train,
+            batch_size=schedule.batch_size,
+            augment=augment,
+            on_step=lambda share, done=done: observer.step(done + share),  # type: ignore[misc]
+        )
+        if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
+            models: dict[str, nn.Module] = {"": training.model}
+            if training.method.stable is not None:
+                models["stable/"] = training.method.stable
+            for prefix, model in models.items():
+                for part, data in (("validation", splits.validation), ("test", splits.test)):
+                    for name, value in measure(model, data, attack, evaluation).items():
+                        record[f"{prefix}{part}/{name}"] = value
+                if (value := record[f"{prefix}validation/{metric}"]) > best[prefix]:
+                    best[prefix] = value
+                    weights = {"epoch": training.epoch, "model": model.state_dict()}
+                    save_checkpoint(directory.checkpoint("best-stable" if prefix else "best"), weights)
+        directory.append(record)
+        save_checkpoint(directory.checkpoint("last"), training.state_dict())
+        records.append(record)
+        observer.record(record)
+    return records
+
+
+def measure(model: nn.Module, data: ImageSet, attack: PGD | None, evaluation: EvaluationConfig) -> dict[str, float]:
+    """Clean accuracy, and with an attack the robust one, in [0, 1]."""
+    values = {"clean": accuracy(model, data, batch_size=evaluation.eval_batch_size)}
+    if attack is not None:
+        values["robust"] = accuracy(model, data, attack=attack, batch_size=evaluation.eval_batch_size)
+    return values

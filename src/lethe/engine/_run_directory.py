@@ -1,0 +1,164 @@
+"""A run's folder: its config, its environment, its metrics and its checkpoints."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lethe._check import LetheError
+
+
+class RunDirectory:
+    """The files of one run.
+
+    ``config.json`` the resolved options; ``environment.json`` versions, commit, command, device;
+    ``metrics.jsonl`` a line an epoch; ``summary.json`` when the run is finished; ``checkpoints/``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, config: dict[str, Any], device: torch.device) -> RunDirectory:
+        """Make a new one.
+
+        Raises:
+            LetheError: the path exists; nothing in it is touched.
+        """
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError as error:
+            raise LetheError(
+                f"the run directory {str(path)!r} exists: choose another --out, move it away, "
+                "or continue it with --resume."
+            ) from error
+        except OSError as error:
+            raise LetheError(f"the run directory {str(path)!r} cannot be made: {error.strerror}.") from error
+        directory = cls(path)
+        directory._write("config.json", config)
+        directory._write("environment.json", environment(device))
+        return directory
+
+    @classmethod
+    def open(cls, path: Path) -> RunDirectory:
+        """An existing one.
+
+        Raises:
+            LetheError: the path is no run directory.
+        """
+        if not (path / "config.json").is_file():
+            raise LetheError(f"{str(path)!r} is no run directory: it has no config.json.")
+        return cls(path)
+
+    @staticmethod
+    def free_name(folder: Path, name: str) -> Path:
+        """``folder/name``, or the first of ``folder/name-2``, ``-3``, … that does not exist."""
+        candidate, number = folder / name, 1
+        while candidate.exists():
+            number += 1
+            candidate = folder / f"{name}-{number}"
+        return candidate
+
+    def config(self) -> dict[str, Any]:
+        """The resolved options."""
+        return self._read("config.json")
+
+    def environment(self) -> dict[str, Any]:
+        """Versions, commit, command and device."""
+        return self._read("environment.json")
+
+    def summary(self) -> dict[str, Any] | None:
+        """What a finished run ended with; None while it is not finished."""
+        return self._read("summary.json") if (self.path / "summary.json").is_file() else None
+
+    def finish(self, summary: dict[str, Any]) -> None:
+        """Write the summary; the run is then finished."""
+        self._write("summary.json", summary)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add a line to the metrics."""
+        with (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict[str, Any]]:
+        """All lines of the metrics; a last line that a crash cut short is left out."""
+        path = self.path / "metrics.jsonl"
+        if not path.is_file():
+            return []
+        records = []
+        for line in path.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+        return records
+
+    def keep_records(self, records: list[dict[str, Any]]) -> None:
+        """Put these lines in place of all."""
+        temporary = self.path / "metrics.jsonl.tmp"
+        temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
+        temporary.replace(self.path / "metrics.jsonl")
+
+    def checkpoint(self, name: str) -> Path:
+        """Path of the checkpoint ``name``: last, best, best-stable."""
+        return self.path / "checkpoints" / f"{name}.pt"
+
+    def _write(self, name: str, content: dict[str, Any]) -> None:
+        temporary = self.path / (name + ".tmp")
+        temporary.write_text(json.dumps(content, indent=2) + "\n")
+        temporary.replace(self.path / name)
+
+    def _read(self, name: str) -> dict[str, Any]:
+        try:
+            content: dict[str, Any] = json.loads((self.path / name).read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise LetheError(f"{str(self.path / name)!r} cannot be read: {error}.") from error
+        return content
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What a reader of the results needs to make them again."""
+    versions = {"python": platform.python_version()}
+    for package in ("lethe-torch", "torch", "torchvision", "numpy", "scikit-learn"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "command": shlex.join(["lethe", *sys.argv[1:]]),
+        "commit": commit(),
+        "versions": versions,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "started": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def commit() -> str | None:
+    """Commit of this source tree, with ``+changes`` if files differ from it; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return None
+        return done.stdout.strip()
+
+    # An installed copy may lie inside somebody else's repository: ask whether this very file is tracked.
+    if git("ls-files", "--error-unmatch", str(Path(__file__).resolve())) is None:
+        return None
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", str(here))
+    return f"{git('rev-parse', 'HEAD')}{'+changes' if changed else ''}"

@@ -1,0 +1,129 @@
+"""Selectors: which parameters of a network may be forgotten."""
+
+from __future__ import annotations
+
+import fnmatch
+import inspect
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from torch import Tensor, nn
+
+from lethe._check import LetheError, fraction, nearest
+
+Predicate: TypeAlias = Callable[..., bool]
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Finds the parameters of a network that a criterion may choose from.
+
+    Args:
+        description: what it selects, for messages.
+        find: from a network to the names of the selected parameters, in the order of ``named_parameters()``.
+    """
+
+    description: str
+    find: Callable[[nn.Module], list[str]]
+
+    def __repr__(self) -> str:
+        return f"lethe.forget.{self.description}"
+
+
+Select: TypeAlias = "Selector | Predicate | None"
+
+
+def _weight_names(model: nn.Module) -> list[str]:
+    """Names of the weights of convolutional and linear layers, in module order, tied weights once."""
+    layers = {
+        id(module.weight) for module in model.modules() if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
+    }
+    return [name for name, parameter in model.named_parameters() if id(parameter) in layers]
+
+
+weights = Selector("weights", _weight_names)
+"""The weights of all convolutional and linear layers; no bias, no normalisation. The default everywhere."""
+
+everything = Selector("everything", lambda model: [name for name, _ in model.named_parameters()])
+"""Every parameter, biases and normalisation included, as LURE's published code ranks them."""
+
+
+def later_layers(share: float) -> Selector:
+    """Select the weights of the last ``share`` of the convolutional and linear layers, classifier included.
+
+    Layers count in module order, each as one, whatever its size; the number is rounded up. Shortcut convolutions
+    count where they stand. ``later_layers(1.0)`` is :data:`weights`.
+
+    Args:
+        share: in (0, 1].
+    """
+    fraction("share", share)
+
+    def find(model: nn.Module) -> list[str]:
+        names = _weight_names(model)
+        return names[len(names) - math.ceil(share * len(names) - 1e-9) :]
+
+    return Selector(f"later_layers({share})", find)
+
+
+def named(*patterns: str) -> Selector:
+    """Select the parameters whose full name fits one of the patterns.
+
+    Args:
+        patterns: shell patterns over names as in ``named_parameters()``: ``"layer4.*"``, ``"*.weight"``. A pattern
+            that fits no parameter is an error, also when another one does.
+    """
+    if not patterns:
+        raise LetheError("named() needs at least one pattern, for example named('layer4.*').")
+
+    def find(model: nn.Module) -> list[str]:
+        known = [name for name, _ in model.named_parameters()]
+        for pattern in patterns:
+            if not fnmatch.filter(known, pattern):
+                raise LetheError(f"the pattern {pattern!r} matches no parameter.{nearest(pattern, known)}")
+        return [name for name in known if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+
+    return Selector(f"named({', '.join(map(repr, patterns))})", find)
+
+
+def selected_parameters(model: nn.Module, select: Select) -> dict[str, Tensor]:
+    """The parameters that ``select`` chooses, by name, in the order of ``named_parameters()``.
+
+    Args:
+        model: the network.
+        select: a :class:`Selector`, or a predicate ``f(name)`` or ``f(name, parameter)``; None is
+            :data:`weights`.
+
+    Raises:
+        LetheError: nothing is selected.
+    """
+    select = weights if select is None else select
+    if isinstance(select, Selector):
+        chosen, description = set(select.find(model)), repr(select)
+    else:
+        takes_one = _takes_one(select)
+        chosen = {
+            name
+            for name, parameter in model.named_parameters()
+            if (select(name) if takes_one else select(name, parameter))
+        }
+        description = f"the predicate {getattr(select, '__name__', select)!r}"
+    if not chosen:
+        names = [name for name, _ in model.named_parameters()]
+        raise LetheError(
+            f"{description} selects no parameter of this {type(model).__name__}; it has {len(names)}"
+            + (f", {names[0]!r} to {names[-1]!r}." if names else ".")
+        )
+    return {name: parameter for name, parameter in model.named_parameters() if name in chosen}
+
+
+def _takes_one(predicate: Callable[..., Any]) -> bool:
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    required = [
+        p
+        for p in inspect.signature(predicate).parameters.values()
+        if p.kind in kinds and p.default is inspect.Parameter.empty
+    ]
+    return len(required) == 1

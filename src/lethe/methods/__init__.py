@@ -1,0 +1,6 @@
+"""The papers' methods, each made of the parts: forgetting, consolidating, perturbing."""
+
+from lethe.methods._fomo import FOMO, FOMOConfig
+from lethe.methods._lure import LURE, LUREConfig
+
+__all__ = ["FOMO", "LURE", "FOMOConfig", "LUREConfig"]

@@ -1,0 +1,183 @@
+"""The recipes of `lethe anytime`: a network trained on megabatches as they arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.optim import SGD
+
+from lethe import models
+from lethe._check import LetheError, at_least
+from lethe.anytime import Megabatch, MegabatchStream, cumulative_error
+from lethe.anytime._replay import parse_replay
+from lethe.data import DataConfig, ImageSet, Splits, batches, load
+from lethe.engine import (
+    NoMethod,
+    Observer,
+    RunConfig,
+    RunDirectory,
+    ScheduleConfig,
+    Training,
+    generators,
+    save_checkpoint,
+    train_epoch,
+)
+from lethe.evaluate import accuracy
+from lethe.forget import Forgotten
+from lethe.methods import LURE, LUREConfig
+from lethe.models import ModelConfig
+from lethe.objectives import Standard
+from lethe.optim import SGDConfig
+from lethe.recipes._file import recipe_options
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamConfig:
+    """How the data arrives. The data set's own validation part is empty here: each megabatch has one."""
+
+    megabatches: int = 8
+    """How many arrivals."""
+    replay: str = "full"
+    """What is trained on again: full, none, previous, or a number: a buffer of so many images."""
+    holdout: float = 0.1
+    """Share of each megabatch that is held out to choose the best epoch on."""
+
+    def __post_init__(self) -> None:
+        at_least("megabatches", self.megabatches, 1)
+        parse_replay(self.replay)
+        if not 0.0 < self.holdout < 1.0:
+            raise LetheError(f"holdout must lie between 0 and 1, got {self.holdout}: the best epoch is chosen on it.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlmaRecipe:
+    """Warm start (ALMA): go on from the model of the megabatch before."""
+
+    name: ClassVar[str] = "alma"
+    source: ClassVar[str] = "Caccia et al., arXiv 2106.09563; the baseline of LURE's code"
+    cost: ClassVar[str] = "3F; with full replay of T megabatches (T + 1)/2 times the images"
+
+    run: RunConfig = field(default_factory=RunConfig)
+    data: DataConfig = field(default_factory=lambda: DataConfig(validation_size=0))
+    model: ModelConfig = field(default_factory=ModelConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
+    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(epochs=10, milestones=(0.4, 0.8)))
+    sgd: SGDConfig = field(default_factory=SGDConfig)
+
+    def between(self, model: nn.Module, new: ImageSet, optimizer: SGD, generator: torch.Generator) -> Forgotten | None:
+        """Act on the model before it trains on a megabatch that is not the first."""
+        return None
+
+    def execute(self, *, observer: Observer | None = None) -> tuple[RunDirectory, list[dict[str, Any]]]:
+        """Make the run; after each megabatch a line with its test error is added to the metrics.
+
+        Each megabatch starts from the best model of the one before, chosen on its validation images, with a fresh
+        optimizer and schedule, as in ALMA's own code (LURE's carries one optimizer, and its momentum, through).
+
+        Returns:
+            The run directory and its records: lines of epochs, and lines with ``test/errors``.
+        """
+        observer = observer or Observer()
+        device = self.run.torch_device()
+        splits = load(self.data).to(device)
+        replay = parse_replay(self.stream.replay)
+        stream = MegabatchStream(
+            splits.train,
+            self.stream.megabatches,
+            replay=replay,
+            validation=self.stream.holdout,
+            seed=self.data.split_seed,
+        )
+        if any(len(megabatch.validation) == 0 for megabatch in stream):
+            raise LetheError("a megabatch has no validation image: ask for fewer megabatches or a larger --holdout.")
+        torch.manual_seed(self.run.seed)
+        streams = generators(self.run.seed)
+        model = models.build(self.model, splits.train.classes, splits.mean, splits.std).to(device)
+        directory = RunDirectory.create(self.out(), recipe_options(self), device)
+        observer.begin(self.name, len(stream) * self.schedule.epochs)
+        records: list[dict[str, Any]] = []
+        for megabatch in stream:
+            for record in self._learn(model, megabatch, splits, streams, observer):
+                directory.append(record)
+                observer.record(record)
+                records.append(record)
+            weights = {"megabatch": megabatch.index + 1, "model": model.state_dict()}
+            save_checkpoint(directory.checkpoint(f"megabatch-{megabatch.index + 1}"), weights)
+        errors = [record["test/errors"] for record in records if "test/errors" in record]
+        directory.finish(
+            {
+                "recipe": self.name,
+                "splits": str(splits),
+                "test/errors": errors,
+                "cumulative_error": cumulative_error(errors),
+                "cumulative_error_rate": cumulative_error([e / len(splits.test) for e in errors]),
+            }
+        )
+        return directory, records
+
+    def _learn(
+        self,
+        model: nn.Module,
+        megabatch: Megabatch,
+        splits: Splits,
+        streams: dict[str, torch.Generator],
+        observer: Observer,
+    ) -> list[dict[str, Any]]:
+        """Train on one megabatch; leave its best weights in ``model``."""
+        number = megabatch.index + 1
+        train, validation, new = (
+            splits.train.subset(list(part.indices)) for part in (megabatch.train, megabatch.validation, megabatch.new)
+        )
+        optimizer = SGD(model.parameters(), **self.sgd.kwargs())
+        event = None if number == 1 else self.between(model, new, optimizer, streams["method"])
+        training = Training(model, optimizer, self.schedule.build(optimizer), Standard(), NoMethod(), streams)
+        best, best_epoch, best_weights = -1.0, 0, dict[str, Any]()
+        records = []
+        done = megabatch.index * self.schedule.epochs
+        for epoch in range(self.schedule.epochs):
+            record = train_epoch(
+                training,
+                train,
+                batch_size=self.schedule.batch_size,
+                augment=self.data.augment,
+                on_step=lambda share, epoch=epoch: observer.step(done + epoch + share),  # type: ignore[misc]
+            )
+            record = {"megabatch": number, **record, "validation/clean": accuracy(model, validation)}
+            if event is not None and epoch == 0:
+                record["event"] = str(event)
+            records.append(record)
+            if record["validation/clean"] > best:
+                best, best_epoch = record["validation/clean"], training.epoch
+                best_weights = {name: value.clone() for name, value in model.state_dict().items()}
+        model.load_state_dict(best_weights)
+        test = accuracy(model, splits.test)
+        errors = round((1.0 - test) * len(splits.test))
+        closing = {"megabatch": number, "best_epoch": best_epoch, "test/errors": errors, "test/clean": test}
+        return [*records, {**closing, "train_images": len(train), "new_images": len(new)}]
+
+    def out(self) -> Path:
+        """The run directory asked for, or a free name under ``runs``."""
+        if self.run.out is not None:
+            return Path(self.run.out)
+        return RunDirectory.free_name(Path("runs"), f"{self.name}-{self.data.dataset}-seed{self.run.seed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LureRecipe(AlmaRecipe):
+    """LURE: before each new megabatch, forget the weights that matter least by SNIP, and relearn."""
+
+    name: ClassVar[str] = "lure"
+    source: ClassVar[str] = "Ramkumar, Arani and Zonooz, TMLR 2023"
+    cost: ClassVar[str] = "as alma, and a few batches of 3F before each megabatch"
+
+    lure: LUREConfig = field(default_factory=LUREConfig)
+
+    def between(self, model: nn.Module, new: ImageSet, optimizer: SGD, generator: torch.Generator) -> Forgotten | None:
+        """Forget the least salient weights, measured on the first of the new images."""
+        seen = new.subset(list(range(min(self.lure.snip_images, len(new)))))
+        lure = LURE(self.lure.fraction, generator=generator)
+        return lure.forget(model, batches(seen, self.schedule.batch_size), optimizer=optimizer)

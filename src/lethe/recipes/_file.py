@@ -1,0 +1,72 @@
+"""Configs as JSON files: what a run directory keeps, and what ``--config`` reads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+from lethe._check import LetheError, nearest, one_of
+
+
+def recipe_options(recipe: Any) -> dict[str, Any]:
+    """The recipe's name and all its options, as JSON knows them. Where a run goes is not part of what it is."""
+    options = dataclasses.asdict(recipe)
+    options["run"].pop("out")
+    return {"recipe": recipe.name, **options}
+
+
+def load_recipe(path: Path, known: dict[str, type[Any]]) -> Any:
+    """The recipe that a config file describes.
+
+    Args:
+        path: a run's ``config.json``, or a file like it; options it leaves out take the recipe's defaults.
+        known: recipes by name.
+
+    Raises:
+        LetheError: no such file, not JSON, or a recipe or option that does not exist.
+    """
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise LetheError(f"the config {str(path)!r} cannot be read: {error.strerror}.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise LetheError(f"the config {str(path)!r} is not JSON: {error}.") from error
+    if not isinstance(content, dict) or "recipe" not in content:
+        raise LetheError(f"the config {str(path)!r} names no recipe: it needs an entry 'recipe'.")
+    kind = known[one_of(f"recipe in {str(path)!r}", str(content.pop("recipe")), known)]
+    return _build(kind, content, str(path))
+
+
+def _build(kind: type[Any], content: Any, where: str) -> Any:
+    """A dataclass from a dictionary, sections within sections."""
+    if not isinstance(content, dict):
+        raise LetheError(f"{where} must be a section with options, got {content!r}.")
+    types = typing.get_type_hints(kind)
+    fields = {field.name for field in dataclasses.fields(kind)}
+    values = {}
+    for key, value in content.items():
+        if key not in fields:
+            raise LetheError(f"{where} has an unknown option {key!r}.{nearest(key, fields)}")
+        if dataclasses.is_dataclass(types[key]):
+            values[key] = _build(types[key], value, f"{where}: {key}")
+        else:
+            values[key] = _typed(value, types[key], f"{where}: {key}")
+    return kind(**values)
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    """``value`` as the option's type, or an error that says which it must be."""
+    if typing.get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise LetheError(f"{where} must be a list, got {value!r}.")
+        return tuple(_typed(item, typing.get_args(kind)[0], where) for item in value)
+    allowed = typing.get_args(kind) or (kind,)
+    if float in allowed and type(value) is int:
+        return float(value)
+    if type(value) not in allowed:
+        names = " or ".join("null" if k is type(None) else k.__name__ for k in allowed)
+        raise LetheError(f"{where} must be {names}, got {value!r}.")
+    return value

@@ -1,0 +1,22 @@
+"""What runs came to: tables, curves, and one self-contained HTML page."""
+
+from lethe.report._best_last import BestLast, best_last
+from lethe.report._curves import draw
+from lethe.report._html import page
+from lethe.report._runs import Group, group_runs
+from lethe.report._sections import Section, sections
+from lethe.report._tables import markdown, print_sections, write_csv
+
+__all__ = [
+    "BestLast",
+    "Group",
+    "Section",
+    "best_last",
+    "draw",
+    "group_runs",
+    "markdown",
+    "page",
+    "print_sections",
+    "sections",
+    "write_csv",
+]

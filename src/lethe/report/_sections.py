@@ -1,0 +1,134 @@
+"""A report's sections: each a question, a table and the curves that belong to it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lethe.report._best_last import BestLast, best_last
+from lethe.report._runs import Group
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One line of a plot: the mean over seeds, and each seed's values for the spread."""
+
+    label: str
+    x: list[int]
+    seeds: list[list[float]]
+    chosen: int | None = None
+    """The epoch that the validation set chose, of the first seed."""
+
+    @property
+    def mean(self) -> list[float]:
+        """Mean over the seeds at each x."""
+        return [statistics.fmean(values) for values in zip(*self.seeds, strict=True)]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table and its plot. Percentages everywhere.
+
+    Attributes:
+        title: what is measured.
+        header: names of the columns.
+        rows: cells, ready to print.
+        axes: labels of the plot's axes, x and y.
+        curves: what is plotted.
+        notes: sentences below the table.
+    """
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    axes: tuple[str, str]
+    curves: list[Curve]
+    notes: list[str] = field(default_factory=list)
+
+
+def spread(values: Sequence[float]) -> str:
+    """A percentage with one decimal; over several seeds the mean and the standard deviation."""
+    mean = f"{100 * statistics.fmean(values):.1f}"
+    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.1f}"
+
+
+def sections(groups: Sequence[Group]) -> list[Section]:
+    """The sections that these groups give: adversarial runs, standard runs, anytime runs."""
+    anytime = [g for g in groups if "stream" in g.options]
+    robust = [g for g in groups if "attack" in g.options]
+    standard = [g for g in groups if g not in anytime and g not in robust]
+    made = []
+    if robust:
+        made.append(_robust(robust))
+    if standard:
+        made.append(_standard(standard))
+    if anytime:
+        made.append(_anytime(anytime))
+    return made
+
+
+def _models(group: Group, metric: str) -> list[tuple[str, str]]:
+    """(label, prefix) of each model that the runs measured; the stable one first."""
+    has_stable = any(f"stable/test/{metric}" in record for record in group.runs[0])
+    if not has_stable:
+        return [(group.label, "")]
+    return [(f"{group.label}, stable model", "stable/"), (f"{group.label}, working model", "")]
+
+
+def _read(group: Group, metric: str, prefix: str) -> list[BestLast]:
+    return [found for run in group.runs if (found := best_last(run, metric, prefix)) is not None]
+
+
+def _curve(label: str, group: Group, key: str, read: Callable[[Any], float], chosen: int | None) -> Curve:
+    measured = [[record for record in run if key in record] for run in group.runs]
+    return Curve(label, [r["epoch"] for r in measured[0]], [[read(r[key]) for r in run] for run in measured], chosen)
+
+
+def _robust(groups: Sequence[Group]) -> Section:
+    rows, curves = [], []
+    for group in groups:
+        for label, prefix in _models(group, "robust"):
+            robust, clean = _read(group, "robust", prefix), _read(group, "clean", prefix)
+            cells = [[b.best for b in robust], [b.last for b in robust], [b.gap for b in robust]]
+            at_test = [b.test_best for b in robust]
+            rows.append([label, *map(spread, cells), spread([b.last for b in clean]), spread(at_test), _n(group)])
+            curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
+    attack = groups[0].options["attack"]
+    steps = groups[0].options["evaluation"]["eval_steps"]
+    title = f"Robust accuracy, % (PGD-{steps}, {attack['norm']}, epsilon {attack['epsilon'] * 255:.3g}/255)"
+    header = ["method", "best", "last", "gap", "clean, last", "best on test", "n"]
+    notes = ["best: the epoch chosen on validation images; best on test is chosen on the test set itself and flatters."]
+    return Section(title, header, rows, ("epoch", "robust test accuracy, %"), curves, notes)
+
+
+def _standard(groups: Sequence[Group]) -> Section:
+    rows, curves = [], []
+    for group in groups:
+        found = _read(group, "clean", "")
+        best, last = [1 - b.best for b in found], [1 - b.last for b in found]
+        rows.append([group.label, spread(best), spread(last), spread([b.gap for b in found]), _n(group)])
+        curves.append(_curve(group.label, group, "test/clean", lambda value: 1 - value, found[0].best_epoch))
+    header = ["method", "best", "last", "gap", "n"]
+    return Section("Test error, %", header, rows, ("epoch", "test error, %"), curves)
+
+
+def _anytime(groups: Sequence[Group]) -> Section:
+    rows, curves = [], []
+    for group in groups:
+        measured = [[record for record in run if "test/errors" in record] for run in group.runs]
+        errors = [[1 - record["test/clean"] for record in run] for run in measured]
+        counts = [sum(record["test/errors"] for record in run) for run in measured]
+        count = f"{statistics.fmean(counts):.0f}" + (f" ± {statistics.stdev(counts):.0f}" if len(counts) > 1 else "")
+        rows.append(
+            [group.label, count, spread([sum(e) / len(e) for e in errors]), spread([e[-1] for e in errors]), _n(group)]
+        )
+        curves.append(Curve(group.label, [record["megabatch"] for record in measured[0]], errors))
+    header = ["method", "cumulative error, images", "mean error, %", "final error, %", "n"]
+    title = f"Anytime learning: test error after each of {len(curves[0].x)} megabatches"
+    return Section(title, header, rows, ("megabatch", "test error, %"), curves)
+
+
+def _n(group: Group) -> str:
+    return str(len(group.runs))

@@ -1,0 +1,48 @@
+"""Sections as tables: on the terminal, in Markdown, in CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lethe.report._sections import Section
+
+
+def print_sections(made: Sequence[Section], console: Console) -> None:
+    """Print each section's table and notes."""
+    for section in made:
+        table = Table(title=section.title, title_justify="left", title_style="bold")
+        for column, name in enumerate(section.header):
+            table.add_column(name, justify="left" if column == 0 else "right")
+        for row in section.rows:
+            table.add_row(*row)
+        console.print(table)
+        for note in section.notes:
+            console.print(note, style="dim")
+
+
+def markdown(made: Sequence[Section]) -> str:
+    """The sections in Markdown."""
+    lines: list[str] = []
+    for section in made:
+        lines += [f"### {section.title}", "", "| " + " | ".join(section.header) + " |"]
+        lines += ["|---" + "|---:" * (len(section.header) - 1) + "|"]
+        lines += ["| " + " | ".join(row) + " |" for row in section.rows] + [""]
+        for note in section.notes:
+            lines += [note, ""]
+    return "\n".join(lines)
+
+
+def write_csv(made: Sequence[Section], path: Path) -> None:
+    """All sections in one file: section, method, column, value."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["section", "method", "column", "value"])
+        for section in made:
+            for row in section.rows:
+                for name, cell in zip(section.header[1:], row[1:], strict=True):
+                    writer.writerow([section.title, row[0], name, cell])
