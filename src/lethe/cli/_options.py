@@ -14,9 +14,9 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from lethe._check import LetheError, nearest, one_of
-from lethe.recipes import load_recipe
+from lethe.recipes import Recipe, load_recipe
 
-RecipeType = TypeVar("RecipeType")
+RecipeType = TypeVar("RecipeType", bound=Recipe)
 
 registry = ConstructorRegistry()
 
@@ -81,16 +81,16 @@ def parse_recipe(
         print(f"\n'lethe {command} RECIPE --help' lists its options.{extra_help}")
         return None
     config = take(words, "--config")
-    name = one_of("recipe", words.pop(0), known) if words and not words[0].startswith("-") else None
+    name = one_of("recipe", words.pop(0), known) if words and not words[0].startswith("-") else ""
     if config is not None:
-        default: Any = load_recipe(Path(config), known)
-        if name is not None and default.name != name:
+        default = load_recipe(Path(config), known)
+        if name not in ("", default.name):
             raise LetheError(f"{config!r} is a config of {default.name!r}, not of {name!r}: leave the recipe out.")
-    elif name is not None:
+    elif name:
         default = known[name]()
     else:
         raise LetheError(f"lethe {command} needs a recipe: {', '.join(known)}; or --config FILE.")
-    kind: Any = type(default)
+    kind = type(default)
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
@@ -109,12 +109,12 @@ def parse_recipe(
             return None
         raise LetheError(_one_line(printed.getvalue())) from None
     if unknown:
-        options = [f"--{option.replace('_', '-')}" for option in _names(kind)] + ["--config"]
+        options = [*(f"--{option.replace('_', '-')}" for option in _names(kind)), "--config"]
         word = unknown[0]
         what = f"unknown option {word.partition('=')[0]!r}" if word.startswith("-") else f"unexpected word {word!r}"
         hint = nearest(word.partition("=")[0], options)
         raise LetheError(f"{what}.{hint} 'lethe {command} {default.name} --help' lists all options.")
-    return typing.cast("RecipeType", recipe)
+    return recipe
 
 
 def _names(kind: Any) -> list[str]:
@@ -137,4 +137,5 @@ def _one_line(box: str) -> str:
             continue
         body.append(line)
     message = " ".join(word for word in body if word) or " ".join(box.split())
-    return re.sub(r"^Error parsing [a-z_]+: ", "", message)
+    # A check of ours, raised while tyro built a section, speaks for itself; tyro's own name the option.
+    return re.sub(r"^Error parsing [a-z_]+: ", "", message).replace("Error parsing --", "--")

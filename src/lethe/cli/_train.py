@@ -10,7 +10,7 @@ from lethe._check import LetheError
 from lethe.cli._options import parse_recipe, take
 from lethe.cli._progress import ProgressObserver
 from lethe.engine import RunDirectory
-from lethe.recipes import TRAIN_RECIPES, load_recipe
+from lethe.recipes import TRAIN_RECIPES, Recipe, load_recipe
 from lethe.report import group_runs, print_sections, sections
 
 HELP = """
@@ -30,11 +30,11 @@ def command(words: list[str]) -> int:
         directory = RunDirectory.open(Path(resume))
         if directory.summary() is not None:
             raise LetheError(f"the run {resume!r} is finished: see it with lethe report {resume}.")
-        recipe = load_recipe(directory.path / "config.json", dict(TRAIN_RECIPES))
+        recipe: Recipe | None = load_recipe(directory.path / "config.json", TRAIN_RECIPES)
     else:
         recipe = parse_recipe("train", words, TRAIN_RECIPES, HELP)
-        if recipe is None:
-            return 0
+    if recipe is None:
+        return 0
     observer = ProgressObserver(console)
     try:
         directory, _ = recipe.execute(observer=observer, resume=directory)

@@ -54,8 +54,8 @@ class FOMO:
         The paper's repository holds no code, and the constants could not be read; ``start=105`` of 200 epochs,
         ``period=5``, ``fraction=0.035`` and ``decay=0.999`` are from memory and unverified, so each is an option.
         Unknown in the paper and decided here: the average moves at every step, batch norm's statistics with it;
-        forgotten weights are drawn from their layer's own initialiser and their momentum is cleared; the consistency loss is
-        ``KL(stable ‖ working)`` on the images that are trained on.
+        forgotten weights are drawn from their layer's own initialiser and their momentum is cleared; the consistency
+        loss is ``KL(stable ‖ working)`` on the images that are trained on.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """Whole runs as typed configs: a recipe per method, each the sum of its parts' options."""
 
 from lethe.recipes._anytime import AlmaRecipe, LureRecipe, StreamConfig
-from lethe.recipes._file import load_recipe, recipe_options
-from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES, Recipe
+from lethe.recipes._base import Recipe
+from lethe.recipes._file import load_recipe
+from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
 from lethe.recipes._train import AMPRecipe, ATRecipe, FOMORecipe, SGDRecipe
 
 __all__ = [
@@ -17,5 +18,4 @@ __all__ = [
     "SGDRecipe",
     "StreamConfig",
     "load_recipe",
-    "recipe_options",
 ]

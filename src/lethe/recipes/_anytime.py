@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -18,7 +17,6 @@ from lethe.data import DataConfig, ImageSet, Splits, batches, load
 from lethe.engine import (
     NoMethod,
     Observer,
-    RunConfig,
     RunDirectory,
     ScheduleConfig,
     Training,
@@ -29,10 +27,8 @@ from lethe.engine import (
 from lethe.evaluate import accuracy
 from lethe.forget import Forgotten
 from lethe.methods import LURE, LUREConfig
-from lethe.models import ModelConfig
 from lethe.objectives import Standard
-from lethe.optim import SGDConfig
-from lethe.recipes._file import recipe_options
+from lethe.recipes._base import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,33 +50,31 @@ class StreamConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlmaRecipe:
+class AlmaRecipe(Recipe):
     """Warm start (ALMA): go on from the model of the megabatch before."""
 
     name: ClassVar[str] = "alma"
     source: ClassVar[str] = "Caccia et al., arXiv 2106.09563; the baseline of LURE's code"
     cost: ClassVar[str] = "3F; with full replay of T megabatches (T + 1)/2 times the images"
 
-    run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=lambda: DataConfig(validation_size=0))
-    model: ModelConfig = field(default_factory=ModelConfig)
-    stream: StreamConfig = field(default_factory=StreamConfig)
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(epochs=10, milestones=(0.4, 0.8)))
-    sgd: SGDConfig = field(default_factory=SGDConfig)
+    stream: StreamConfig = field(default_factory=StreamConfig)
 
     def between(self, model: nn.Module, new: ImageSet, optimizer: SGD, generator: torch.Generator) -> Forgotten | None:
         """Act on the model before it trains on a megabatch that is not the first."""
         return None
 
-    def execute(self, *, observer: Observer | None = None) -> tuple[RunDirectory, list[dict[str, Any]]]:
-        """Make the run; after each megabatch a line with its test error is added to the metrics.
+    def execute(
+        self, *, observer: Observer | None = None, resume: RunDirectory | None = None
+    ) -> tuple[RunDirectory, list[dict[str, Any]]]:
+        """Make the run; after each megabatch a line with ``test/errors`` is added to the metrics.
 
         Each megabatch starts from the best model of the one before, chosen on its validation images, with a fresh
         optimizer and schedule, as in ALMA's own code (LURE's carries one optimizer, and its momentum, through).
-
-        Returns:
-            The run directory and its records: lines of epochs, and lines with ``test/errors``.
         """
+        if resume is not None:
+            raise LetheError("an anytime run cannot be resumed yet: start it anew with --config.")
         observer = observer or Observer()
         device = self.run.torch_device()
         splits = load(self.data).to(device)
@@ -97,7 +91,7 @@ class AlmaRecipe:
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std).to(device)
-        directory = RunDirectory.create(self.out(), recipe_options(self), device)
+        directory = RunDirectory.create(self.out(), self.options(), device)
         observer.begin(self.name, len(stream) * self.schedule.epochs)
         records: list[dict[str, Any]] = []
         for megabatch in stream:
@@ -158,12 +152,6 @@ class AlmaRecipe:
         errors = round((1.0 - test) * len(splits.test))
         closing = {"megabatch": number, "best_epoch": best_epoch, "test/errors": errors, "test/clean": test}
         return [*records, {**closing, "train_images": len(train), "new_images": len(new)}]
-
-    def out(self) -> Path:
-        """The run directory asked for, or a free name under ``runs``."""
-        if self.run.out is not None:
-            return Path(self.run.out)
-        return RunDirectory.free_name(Path("runs"), f"{self.name}-{self.data.dataset}-seed{self.run.seed}")
 
 
 @dataclass(frozen=True, kw_only=True)

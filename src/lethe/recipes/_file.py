@@ -1,24 +1,21 @@
-"""Configs as JSON files: what a run directory keeps, and what ``--config`` reads."""
+"""Recipes from JSON files: what a run directory keeps and ``--config`` reads."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import typing
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lethe._check import LetheError, nearest, one_of
+from lethe.recipes._base import Recipe
+
+RecipeType = TypeVar("RecipeType", bound=Recipe)
 
 
-def recipe_options(recipe: Any) -> dict[str, Any]:
-    """The recipe's name and all its options, as JSON knows them. Where a run goes is not part of what it is."""
-    options = dataclasses.asdict(recipe)
-    options["run"].pop("out")
-    return {"recipe": recipe.name, **options}
-
-
-def load_recipe(path: Path, known: dict[str, type[Any]]) -> Any:
+def load_recipe(path: Path, known: Mapping[str, type[RecipeType]]) -> RecipeType:
     """The recipe that a config file describes.
 
     Args:
@@ -37,7 +34,8 @@ def load_recipe(path: Path, known: dict[str, type[Any]]) -> Any:
     if not isinstance(content, dict) or "recipe" not in content:
         raise LetheError(f"the config {str(path)!r} names no recipe: it needs an entry 'recipe'.")
     kind = known[one_of(f"recipe in {str(path)!r}", str(content.pop("recipe")), known)]
-    return _build(kind, content, str(path))
+    recipe: RecipeType = _build(kind, content, str(path))
+    return recipe
 
 
 def _build(kind: type[Any], content: Any, where: str) -> Any:

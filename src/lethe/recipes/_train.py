@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -13,13 +12,11 @@ from torch.optim import SGD, Optimizer
 from lethe import models
 from lethe._check import at_least
 from lethe.attacks import PGD
-from lethe.data import DataConfig, Splits, load
+from lethe.data import Splits, load
 from lethe.engine import (
     NoMethod,
     Observer,
-    RunConfig,
     RunDirectory,
-    ScheduleConfig,
     Training,
     WeightMethod,
     generators,
@@ -27,25 +24,19 @@ from lethe.engine import (
 )
 from lethe.evaluate import EvaluationConfig
 from lethe.methods import FOMOConfig
-from lethe.models import ModelConfig
 from lethe.objectives import PGDAT, Objective, Standard
-from lethe.optim import AMP, AMPConfig, SGDConfig
-from lethe.recipes._file import recipe_options
+from lethe.optim import AMP, AMPConfig
+from lethe.recipes._base import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
-class SGDRecipe:
+class SGDRecipe(Recipe):
     """Standard training with SGD: the baseline that AMP is measured against."""
 
     name: ClassVar[str] = "sgd"
     source: ClassVar[str] = "baseline"
     cost: ClassVar[str] = "3F"
 
-    run: RunConfig = field(default_factory=RunConfig)
-    data: DataConfig = field(default_factory=DataConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
-    sgd: SGDConfig = field(default_factory=SGDConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
@@ -80,19 +71,11 @@ class SGDRecipe:
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
     ) -> tuple[RunDirectory, list[dict[str, Any]]]:
-        """Make the run: read the data, train, evaluate, write everything into the run directory.
-
-        Args:
-            observer: told how it goes.
-            resume: continue this run.
-
-        Returns:
-            The run directory and its records.
-        """
+        """Train to the end, from the checkpoint of ``resume`` if there is one."""
         device = self.run.torch_device()
         splits = load(self.data).to(device)
         training = self.build(splits)
-        directory = resume or RunDirectory.create(self.out(), recipe_options(self), device)
+        directory = resume or RunDirectory.create(self.out(), self.options(), device)
         records = run_training(
             training,
             splits,
@@ -107,12 +90,6 @@ class SGDRecipe:
         )
         directory.finish({"recipe": self.name, "splits": str(splits), "epochs": training.epoch})
         return directory, records
-
-    def out(self) -> Path:
-        """The run directory asked for, or a free name under ``runs``."""
-        if self.run.out is not None:
-            return Path(self.run.out)
-        return RunDirectory.free_name(Path("runs"), f"{self.name}-{self.data.dataset}-seed{self.run.seed}")
 
 
 @dataclass(frozen=True, kw_only=True)

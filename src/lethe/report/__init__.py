@@ -3,11 +3,13 @@
 from lethe.report._best_last import BestLast, best_last
 from lethe.report._curves import draw
 from lethe.report._html import page
-from lethe.report._runs import Group, group_runs
+from lethe.report._runs import LABELS, Group, group_runs
 from lethe.report._sections import Section, sections
 from lethe.report._tables import markdown, print_sections, write_csv
+from lethe.report._verdict import verdict
 
 __all__ = [
+    "LABELS",
     "BestLast",
     "Group",
     "Section",
@@ -18,5 +20,6 @@ __all__ = [
     "page",
     "print_sections",
     "sections",
+    "verdict",
     "write_csv",
 ]

@@ -26,7 +26,8 @@ def page(title: str, made: Sequence[Section], picture: bytes, introduction: Sequ
     parts.append(f'<img alt="curves of the runs in the tables below" src="data:image/png;base64,{encoded}">')
     for section in made:
         head = "".join(f"<th>{escape(name)}</th>" for name in section.header)
-        body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in section.rows)
+        cells = [(row.label, *row.cells) for row in section.rows]
+        body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in cells)
         parts.append(f"<h2>{escape(section.title)}</h2><table><tr>{head}</tr>{body}</table>")
         parts += [f'<p class="note">{escape(note)}</p>' for note in section.notes]
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'

@@ -28,23 +28,42 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Row:
+    """One line of a table.
+
+    Attributes:
+        label: the method, the first cell.
+        cells: the others, ready to print.
+        values: the section's main measure, of each seed.
+    """
+
+    label: str
+    cells: list[str]
+    values: list[float]
+
+
+@dataclass(frozen=True)
 class Section:
-    """A table and its plot. Percentages everywhere.
+    """A table and its plot.
 
     Attributes:
         title: what is measured.
         header: names of the columns.
-        rows: cells, ready to print.
+        rows: the table.
         axes: labels of the plot's axes, x and y.
         curves: what is plotted.
+        measure: name of the main measure, and its unit: ``("robust accuracy at the end", "%")``.
+        higher_is_better: of the main measure.
         notes: sentences below the table.
     """
 
     title: str
     header: list[str]
-    rows: list[list[str]]
+    rows: list[Row]
     axes: tuple[str, str]
     curves: list[Curve]
+    measure: tuple[str, str]
+    higher_is_better: bool
     notes: list[str] = field(default_factory=list)
 
 
@@ -91,16 +110,20 @@ def _robust(groups: Sequence[Group]) -> Section:
     for group in groups:
         for label, prefix in _models(group, "robust"):
             robust, clean = _read(group, "robust", prefix), _read(group, "clean", prefix)
-            cells = [[b.best for b in robust], [b.last for b in robust], [b.gap for b in robust]]
-            at_test = [b.test_best for b in robust]
-            rows.append([label, *map(spread, cells), spread([b.last for b in clean]), spread(at_test), _n(group)])
+            measured = [[b.best for b in robust], [b.last for b in robust], [b.gap for b in robust]]
+            measured += [[b.last for b in clean], [b.test_best for b in robust]]
+            rows.append(Row(label, [*map(spread, measured), _n(group)], [100 * b.last for b in robust]))
             curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
     attack = groups[0].options["attack"]
     steps = groups[0].options["evaluation"]["eval_steps"]
-    title = f"Robust accuracy, % (PGD-{steps}, {attack['norm']}, epsilon {attack['epsilon'] * 255:.3g}/255)"
+    epsilon = f"{attack['epsilon']:.3g}" if attack["norm"] == "l2" else f"{attack['epsilon'] * 255:.3g}/255"
+    title = f"Robust accuracy, % (PGD-{steps}, {attack['norm']}, epsilon {epsilon})"
     header = ["method", "best", "last", "gap", "clean, last", "best on test", "n"]
-    notes = ["best: the epoch chosen on validation images; best on test is chosen on the test set itself and flatters."]
-    return Section(title, header, rows, ("epoch", "robust test accuracy, %"), curves, notes)
+    notes = [
+        "best: at the epoch chosen on validation images. best on test: chosen on the test set itself; it flatters."
+    ]
+    axes = ("epoch", "robust test accuracy, %")
+    return Section(title, header, rows, axes, curves, ("robust accuracy at the end", "%"), True, notes)
 
 
 def _standard(groups: Sequence[Group]) -> Section:
@@ -108,10 +131,12 @@ def _standard(groups: Sequence[Group]) -> Section:
     for group in groups:
         found = _read(group, "clean", "")
         best, last = [1 - b.best for b in found], [1 - b.last for b in found]
-        rows.append([group.label, spread(best), spread(last), spread([b.gap for b in found]), _n(group)])
+        cells = [spread(best), spread(last), spread([b.gap for b in found]), _n(group)]
+        rows.append(Row(group.label, cells, [100 * error for error in last]))
         curves.append(_curve(group.label, group, "test/clean", lambda value: 1 - value, found[0].best_epoch))
-    header = ["method", "best", "last", "gap", "n"]
-    return Section("Test error, %", header, rows, ("epoch", "test error, %"), curves)
+    header, axes = ["method", "best", "last", "gap", "n"], ("epoch", "test error, %")
+    notes = ["best: at the epoch chosen on validation images."]
+    return Section("Test error, %", header, rows, axes, curves, ("test error at the end", "%"), False, notes)
 
 
 def _anytime(groups: Sequence[Group]) -> Section:
@@ -119,15 +144,16 @@ def _anytime(groups: Sequence[Group]) -> Section:
     for group in groups:
         measured = [[record for record in run if "test/errors" in record] for run in group.runs]
         errors = [[1 - record["test/clean"] for record in run] for run in measured]
-        counts = [sum(record["test/errors"] for record in run) for run in measured]
+        counts = [float(sum(record["test/errors"] for record in run)) for run in measured]
         count = f"{statistics.fmean(counts):.0f}" + (f" ± {statistics.stdev(counts):.0f}" if len(counts) > 1 else "")
-        rows.append(
-            [group.label, count, spread([sum(e) / len(e) for e in errors]), spread([e[-1] for e in errors]), _n(group)]
-        )
+        cells = [count, spread([statistics.fmean(e) for e in errors]), spread([e[-1] for e in errors]), _n(group)]
+        rows.append(Row(group.label, cells, counts))
         curves.append(Curve(group.label, [record["megabatch"] for record in measured[0]], errors))
     header = ["method", "cumulative error, images", "mean error, %", "final error, %", "n"]
     title = f"Anytime learning: test error after each of {len(curves[0].x)} megabatches"
-    return Section(title, header, rows, ("megabatch", "test error, %"), curves)
+    axes = ("megabatch", "test error, %")
+    notes = ["cumulative error: misclassified test images, summed over the megabatches."]
+    return Section(title, header, rows, axes, curves, ("cumulative error", "images"), False, notes)
 
 
 def _n(group: Group) -> str:

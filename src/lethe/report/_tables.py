@@ -19,7 +19,7 @@ def print_sections(made: Sequence[Section], console: Console) -> None:
         for column, name in enumerate(section.header):
             table.add_column(name, justify="left" if column == 0 else "right")
         for row in section.rows:
-            table.add_row(*row)
+            table.add_row(row.label, *row.cells)
         console.print(table)
         for note in section.notes:
             console.print(note, style="dim")
@@ -31,7 +31,7 @@ def markdown(made: Sequence[Section]) -> str:
     for section in made:
         lines += [f"### {section.title}", "", "| " + " | ".join(section.header) + " |"]
         lines += ["|---" + "|---:" * (len(section.header) - 1) + "|"]
-        lines += ["| " + " | ".join(row) + " |" for row in section.rows] + [""]
+        lines += ["| " + " | ".join((row.label, *row.cells)) + " |" for row in section.rows] + [""]
         for note in section.notes:
             lines += [note, ""]
     return "\n".join(lines)
@@ -44,5 +44,5 @@ def write_csv(made: Sequence[Section], path: Path) -> None:
         writer.writerow(["section", "method", "column", "value"])
         for section in made:
             for row in section.rows:
-                for name, cell in zip(section.header[1:], row[1:], strict=True):
-                    writer.writerow([section.title, row[0], name, cell])
+                for name, cell in zip(section.header[1:], row.cells, strict=True):
+                    writer.writerow([section.title, row.label, name, cell])
