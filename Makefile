@@ -23,7 +23,7 @@ check: lint types test
 
 # The library alone: torch 2.11 (what GPU machines often have), numpy, and nothing of the command line.
 test-core: $(VENV)-core/.core
-	$(VENV)-core/bin/python -m pytest -m "not train"
+	$(VENV)-core/bin/python -m pytest
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -1,0 +1,96 @@
+"""The stable model's average, by hand."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lethe.consolidate import StableModel, consistency_loss
+
+
+def constant(value):
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, value)
+    return layer
+
+
+def test_early_updates_average_evenly_and_late_ones_by_the_decay():
+    stable = StableModel(constant(100.0), decay=0.75)
+    seen = []
+    for value in (1.0, 3.0, 5.0, 7.0, 20.0):
+        stable.update(constant(value))
+        seen.append(stable.module.weight.item())
+    # 1, (1+3)/2, (1+3+5)/3, (1+3+5+7)/4, then 0.75 * 4 + 0.25 * 20
+    assert seen == pytest.approx([1.0, 2.0, 3.0, 4.0, 8.0])
+
+
+def test_decay_0_follows_and_decay_1_averages_all():
+    follow, average = StableModel(constant(0.0), 0.0), StableModel(constant(0.0), 1.0)
+    for value in (2.0, 4.0, 9.0):
+        follow.update(constant(value))
+        average.update(constant(value))
+    assert follow.module.weight.item() == 9.0
+    assert average.module.weight.item() == pytest.approx(5.0)
+
+
+def test_batch_statistics_are_averaged_and_the_counter_is_copied():
+    working = nn.BatchNorm1d(2)
+    stable = StableModel(working, 0.5)
+    for mean in (1.0, 2.0, 6.0):
+        working.running_mean.fill_(mean)
+        working.num_batches_tracked += 1
+        stable.update(working)
+    assert stable.module.running_mean.tolist() == pytest.approx([3.75, 3.75])  # ((1 + 2) / 2 + 6) / 2
+    assert int(stable.module.num_batches_tracked) == 3
+
+
+def test_it_is_a_model_apart_in_evaluation_mode_without_gradients():
+    working = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)).train()
+    stable = StableModel(working, 0.9)
+    assert not any(module.training for module in stable.module.modules())
+    assert not any(parameter.requires_grad for parameter in stable.module.parameters())
+    assert working.training
+    assert working[0].weight.requires_grad
+    before = copy.deepcopy(stable.module.state_dict())
+    with torch.no_grad():
+        working[0].weight.add_(1.0)
+    assert torch.equal(stable.module[0].weight, before["0.weight"])
+
+
+def test_its_state_goes_on_to_the_bit():
+    working, stable = constant(1.0), StableModel(constant(1.0), 0.9)
+    stable.update(working)
+    state = copy.deepcopy(stable.state_dict())
+    again = StableModel(constant(5.0), 0.9)
+    again.load_state_dict(state)
+    for model in (stable, again):
+        model.update(constant(3.0))
+    assert torch.equal(stable.module.weight, again.module.weight)
+
+
+def test_decay_outside_0_and_1_is_an_error():
+    with pytest.raises(ValueError, match="decay must lie in"):
+        StableModel(constant(1.0), 1.5)
+
+
+def test_the_consistency_loss_is_the_divergence_from_the_stable_model():
+    p, q = torch.tensor([[0.5, 0.5], [0.9, 0.1]]), torch.tensor([[0.25, 0.75], [0.9, 0.1]])
+    # KL(p || q) of the first image; the second agrees
+    expected = (0.5 * torch.tensor(2.0).log() + 0.5 * torch.tensor(2 / 3).log()) / 2
+    assert consistency_loss(q.log(), p.log()).item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_the_consistency_loss_teaches_the_working_model_alone():
+    logits, stable = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
+    consistency_loss(logits, stable).backward()
+    assert stable.grad is None
+    expected = (F.softmax(logits, 1) - F.softmax(stable, 1)) / 4
+    torch.testing.assert_close(logits.grad, expected.detach())
+
+
+def test_temperature_scales_back():
+    logits, stable = torch.randn(2, 4, 3, dtype=torch.float64) * 1e-4
+    cold, hot = (consistency_loss(logits, stable, temperature=t).item() for t in (1.0, 10.0))
+    assert hot == pytest.approx(cold, rel=0.02)  # for small logits T² cancels the division

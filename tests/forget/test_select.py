@@ -1,0 +1,109 @@
+"""Which parameters each selector finds."""
+
+import pytest
+import torch
+from torch import nn
+
+from lethe import forget
+from lethe.forget._select import selected_parameters
+from lethe.models import SmallResNet
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3)
+        self.norm = nn.BatchNorm2d(2)
+        self.body = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 8, bias=False))
+        self.head = nn.Linear(8, 3)
+
+
+def names(select):
+    return list(selected_parameters(Branches(), select))
+
+
+def test_weights_are_those_of_convolutional_and_linear_layers():
+    assert names(None) == names(forget.weights) == ["conv.weight", "body.0.weight", "body.2.weight", "head.weight"]
+
+
+def test_everything_is_every_parameter():
+    assert names(forget.everything) == [name for name, _ in Branches().named_parameters()]
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.25, ["head.weight"]),
+        (0.26, ["body.2.weight", "head.weight"]),
+        (0.5, ["body.2.weight", "head.weight"]),
+        (1.0, ["conv.weight", "body.0.weight", "body.2.weight", "head.weight"]),
+    ],
+)
+def test_later_layers_count_layers_and_round_up(share, expected):
+    assert names(forget.later_layers(share)) == expected
+
+
+def test_later_layers_of_a_residual_network_hold_its_last_stage_and_head():
+    chosen = selected_parameters(SmallResNet(4, 10, (0.5,), (0.5,)), forget.later_layers(0.4))
+    assert list(chosen) == [
+        "stages.2.0.conv1.weight",
+        "stages.2.0.conv2.weight",
+        "stages.2.0.shortcut.weight",
+        "linear.weight",
+    ]
+
+
+def test_named_takes_shell_patterns_in_the_networks_order():
+    assert names(forget.named("head.*", "body.?.weight")) == [
+        "body.0.weight", "body.1.weight", "body.2.weight", "head.weight", "head.bias",
+    ]  # fmt: skip
+
+
+def test_predicates_of_a_name_or_of_a_name_and_a_parameter():
+    assert names(lambda name: name.startswith("conv")) == ["conv.weight", "conv.bias"]
+    assert names(lambda name, parameter: parameter.ndim == 4) == ["conv.weight"]
+
+
+@pytest.mark.parametrize(
+    ("select", "message"),
+    [
+        (forget.named("layer4.*"), "'layer4.*' matches no parameter"),
+        (forget.named("head.*", "haed.weight"), "Did you mean 'head.weight'"),
+        (forget.later_layers(0.0), "selects no parameter"),
+        (lambda name: False, "selects no parameter of this Branches; it has"),
+    ],
+)
+def test_a_selector_that_matches_nothing_is_an_error(select, message):
+    with pytest.raises(ValueError, match=message):
+        forget.random_mask(Branches(), 0.5, select=select)
+
+
+def test_a_network_without_parameters_is_an_error():
+    with pytest.raises(ValueError, match="selects no parameter"):
+        forget.random_mask(nn.ReLU(), 0.5)
+
+
+def test_a_tied_weight_is_selected_once():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(5, 4)
+            self.head = nn.Linear(4, 5, bias=False)
+            self.head.weight = self.embed.weight
+
+    assert list(selected_parameters(Tied(), None)) == ["embed.weight"]
+
+
+def test_share_out_of_range():
+    with pytest.raises(ValueError, match="share must lie in"):
+        forget.later_layers(1.5)
+
+
+def test_named_needs_a_pattern():
+    with pytest.raises(ValueError, match="at least one pattern"):
+        forget.named()
+
+
+def test_a_selector_prints_as_it_is_written():
+    assert repr(forget.later_layers(0.5)) == "lethe.forget.later_layers(0.5)"
+    assert repr(torch) != repr(forget.weights) == "lethe.forget.weights"
