@@ -23,7 +23,7 @@ from lethe.data import load
 from lethe.engine import Observer, RunDirectory
 from lethe.recipes import Recipe
 from lethe.recipes._demo import DemoRun, demo_runs
-from lethe.report import Section, draw, group_runs, markdown, page, print_sections, sections, verdict
+from lethe.report import Section, draw, group_runs, markdown, page, print_sections, provenance, sections, verdict
 
 USAGE = """usage: lethe demo [--out FOLDER]
 
@@ -80,11 +80,12 @@ def command(words: list[str]) -> int:
     shown = sorted(runs, key=lambda run: ORDER.index(run.recipe.name))
     with LiveView(console, {run.name: _epochs(run.recipe) for run in shown}, heading) as view:
         _run_all(runs, view)
-    made = sections(group_runs([RunDirectory.open(folder / run.name) for run in shown]))
+    groups = group_runs([RunDirectory.open(folder / run.name) for run in shown])
+    made = sections(groups)
     outcomes = [verdict(section, *pair) for section, pair in zip(made, PAIRS, strict=True)]
     print_sections(made, console)
     console.print(*outcomes, sep="\n", markup=False, highlight=False)
-    _write(folder, made, [*heading, *outcomes])
+    _write(folder, made, [*heading, *outcomes], provenance(groups))
     seconds = time.monotonic() - started
     console.print(
         f"\n{seconds:.0f} s. Written: {folder}/curves.png, report.html, table.md, and each run.", soft_wrap=True
@@ -157,8 +158,8 @@ def _run_all(runs: list[DemoRun], view: LiveView) -> None:
         raise
 
 
-def _write(folder: Path, made: list[Section], introduction: list[str]) -> None:
+def _write(folder: Path, made: list[Section], introduction: list[str], sources: list[str]) -> None:
     picture = draw(made)
     (folder / "curves.png").write_bytes(picture)
-    (folder / "report.html").write_text(page("Lethe demo", made, picture, introduction))
-    (folder / "table.md").write_text(markdown(made))
+    (folder / "report.html").write_text(page("Lethe demo", made, picture, introduction, sources))
+    (folder / "table.md").write_text("\n\n".join(introduction) + "\n\n" + markdown(made, sources))

@@ -24,7 +24,10 @@ registry = ConstructorRegistry()
 def _number(text: str) -> float:
     """A number or a fraction: ``0.5`` or ``8/255``."""
     numerator, slash, denominator = text.partition("/")
-    return float(numerator) / float(denominator) if slash else float(text)
+    try:
+        return float(numerator) / float(denominator) if slash else float(text)
+    except ZeroDivisionError:
+        raise ValueError(f"cannot divide by zero: {text!r}") from None
 
 
 @registry.primitive_rule
@@ -138,4 +141,4 @@ def _one_line(box: str) -> str:
         body.append(line)
     message = " ".join(word for word in body if word) or " ".join(box.split())
     # A check of ours, raised while tyro built a section, speaks for itself; tyro's own name the option.
-    return re.sub(r"^Error parsing [a-z_]+: ", "", message).replace("Error parsing --", "--")
+    return re.sub(r"^Error parsing [A-Za-z_]+: ", "", message).replace("Error parsing --", "--")

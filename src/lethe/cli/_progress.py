@@ -35,12 +35,13 @@ class ProgressObserver(Observer):
     def __init__(self, console: Console) -> None:
         self.console = console
         self._bar: Progress | None = None
-        self._started, self._first, self._last_line = 0.0, 0.0, 0.0
+        self._started, self._last_line = 0.0, 0.0
         self._epochs, self._done = 0, 0.0
+        self._first: float | None = None
 
     def begin(self, title: str, epochs: int) -> None:
         """Start the bar."""
-        self._epochs, self._started, self._last_line = epochs, time.monotonic(), 0.0
+        self._epochs, self._started, self._last_line, self._first = epochs, time.monotonic(), 0.0, None
         if self.console.is_terminal:
             columns = (
                 TextColumn("[bold]{task.description}"),
@@ -57,7 +58,7 @@ class ProgressObserver(Observer):
 
     def step(self, epochs: float) -> None:
         """Move the bar."""
-        if self._done == 0.0:
+        if self._first is None:
             self._first = epochs  # a resumed run begins further on
         self._done = epochs
         if self._bar is not None:
@@ -74,9 +75,10 @@ class ProgressObserver(Observer):
         finished = self._done >= self._epochs
         if now - self._last_line >= LOG_INTERVAL_S or finished or "event" in record or "test/errors" in record:
             self._last_line = now
-            progress = max(self._done - self._first, 1e-9)
+            progress = max(self._done - (self._first or 0.0), 1e-9)
             left = (self._epochs - self._done) * (now - self._started) / progress
-            self.console.print(f"[{self._done:.0f}/{self._epochs}] {headline(record)}, {left:.0f} s left", markup=False)
+            line = f"[{self._done:.0f}/{self._epochs}] {headline(record)}, {left:.0f} s left"
+            self.console.print(line, markup=False, soft_wrap=True)
 
     def end(self, message: str) -> None:
         """Take the bar away."""

@@ -9,7 +9,7 @@ from rich.console import Console
 from lethe._check import LetheError, nearest
 from lethe.cli._options import take
 from lethe.engine import RunDirectory
-from lethe.report import draw, group_runs, markdown, page, print_sections, sections, write_csv
+from lethe.report import draw, group_runs, markdown, page, print_sections, provenance, sections, write_csv
 
 USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER]
 
@@ -29,15 +29,16 @@ def command(words: list[str]) -> int:
                 f"unknown option {word!r}.{nearest(word, ['--out'])} 'lethe report --help' lists all options."
             )
     console = Console()
-    made = sections(group_runs([RunDirectory.open(Path(word)) for word in words]))
+    groups = group_runs([RunDirectory.open(Path(word)) for word in words])
+    made = sections(groups)
     print_sections(made, console)
     if out is not None:
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
-        picture = draw(made)
-        (folder / "table.md").write_text(markdown(made))
+        picture, sources = draw(made), provenance(groups)
+        (folder / "table.md").write_text(markdown(made, sources))
         write_csv(made, folder / "table.csv")
         (folder / "curves.png").write_bytes(picture)
-        (folder / "report.html").write_text(page("Lethe report", made, picture))
+        (folder / "report.html").write_text(page("Lethe report", made, picture, sources=sources))
         console.print(f"written: {folder} (table.md, table.csv, curves.png, report.html)", markup=False, soft_wrap=True)
     return 0

@@ -93,6 +93,7 @@ class AlmaRecipe(Recipe):
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std).to(device)
         directory = RunDirectory.create(self.out(), self.options(), device)
         observer.begin(self.name, len(stream) * self.schedule.epochs)
+        observer.step(0.0)
         records: list[dict[str, Any]] = []
         for megabatch in stream:
             for record in self._learn(model, megabatch, splits, streams, observer):

@@ -3,6 +3,7 @@
 from lethe.report._best_last import BestLast, best_last
 from lethe.report._curves import draw
 from lethe.report._html import page
+from lethe.report._provenance import provenance
 from lethe.report._runs import LABELS, Group, group_runs
 from lethe.report._sections import Section, sections
 from lethe.report._tables import markdown, print_sections, write_csv
@@ -19,6 +20,7 @@ __all__ = [
     "markdown",
     "page",
     "print_sections",
+    "provenance",
     "sections",
     "verdict",
     "write_csv",

@@ -19,8 +19,14 @@ p.note { color: #666; margin-top: 0; }
 """
 
 
-def page(title: str, made: Sequence[Section], picture: bytes, introduction: Sequence[str] = ()) -> str:
-    """The page: introduction, picture (PNG, embedded), and each section's table and notes."""
+def page(
+    title: str,
+    made: Sequence[Section],
+    picture: bytes,
+    introduction: Sequence[str] = (),
+    sources: Sequence[str] = (),
+) -> str:
+    """The page: introduction, picture (PNG, embedded), each section's table and notes, and the numbers' sources."""
     encoded = base64.b64encode(picture).decode()
     parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(text)}</p>" for text in introduction)]
     parts.append(f'<img alt="curves of the runs in the tables below" src="data:image/png;base64,{encoded}">')
@@ -30,5 +36,6 @@ def page(title: str, made: Sequence[Section], picture: bytes, introduction: Sequ
         body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in cells)
         parts.append(f"<h2>{escape(section.title)}</h2><table><tr>{head}</tr>{body}</table>")
         parts += [f'<p class="note">{escape(note)}</p>' for note in section.notes]
+    parts += [f'<p class="note">{escape(source)}</p>' for source in sources]
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(parts)}</body></html>\n'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from lethe._check import LetheError
@@ -22,12 +22,14 @@ class Group:
         options: the config of the first run.
         runs: the records of each run.
         seeds: of each run.
+        environments: versions, commit, command and machine of each run.
     """
 
     label: str
     options: dict[str, Any]
     runs: list[list[dict[str, Any]]]
     seeds: list[int]
+    environments: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def recipe(self) -> str:
@@ -41,7 +43,7 @@ def group_runs(directories: Sequence[RunDirectory]) -> list[Group]:
     Raises:
         LetheError: a run is not finished, or two have the same config and seed.
     """
-    grouped: dict[str, list[tuple[dict[str, Any], list[dict[str, Any]]]]] = {}
+    grouped: dict[str, list[RunDirectory]] = {}
     for directory in directories:
         if directory.summary() is None:
             raise LetheError(
@@ -50,15 +52,16 @@ def group_runs(directories: Sequence[RunDirectory]) -> list[Group]:
             )
         options = directory.config()
         key = json.dumps({**options, "run": {**options["run"], "seed": None, "device": None}}, sort_keys=True)
-        grouped.setdefault(key, []).append((options, directory.records()))
-    firsts = [members[0][0] for members in grouped.values()]
+        grouped.setdefault(key, []).append(directory)
+    firsts = [members[0].config() for members in grouped.values()]
     groups = []
-    for members in grouped.values():
-        seeds = [options["run"]["seed"] for options, _ in members]
+    for first, members in zip(firsts, grouped.values(), strict=True):
+        seeds = [directory.config()["run"]["seed"] for directory in members]
         if len(set(seeds)) < len(seeds):
-            raise LetheError(f"two runs of {members[0][0]['recipe']!r} have the same config and the same seed.")
-        label = _label(members[0][0], firsts)
-        groups.append(Group(label, members[0][0], [records for _, records in members], seeds))
+            raise LetheError(f"two runs of {first['recipe']!r} have the same config and the same seed.")
+        records = [directory.records() for directory in members]
+        environments = [directory.environment() for directory in members]
+        groups.append(Group(_label(first, firsts), first, records, seeds, environments))
     return groups
 
 
@@ -69,7 +72,7 @@ def _flat(options: dict[str, Any]) -> dict[str, Any]:
 
 def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
     name = LABELS.get(options["recipe"], str(options["recipe"]))
-    others = [_flat(other) for other in everyone if other["recipe"] == options["recipe"] and other is not options]
+    others = [_flat(other) for other in everyone if other["recipe"] == options["recipe"] and other != options]
     mine = _flat(options)
     differing = [key for key, value in mine.items() if any(other.get(key) != value for other in others)]
     if not differing:

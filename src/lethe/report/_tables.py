@@ -25,8 +25,8 @@ def print_sections(made: Sequence[Section], console: Console) -> None:
             console.print(note, style="dim")
 
 
-def markdown(made: Sequence[Section]) -> str:
-    """The sections in Markdown."""
+def markdown(made: Sequence[Section], sources: Sequence[str] = ()) -> str:
+    """The sections in Markdown, and where their numbers come from."""
     lines: list[str] = []
     for section in made:
         lines += [f"### {section.title}", "", "| " + " | ".join(section.header) + " |"]
@@ -34,6 +34,8 @@ def markdown(made: Sequence[Section]) -> str:
         lines += ["| " + " | ".join((row.label, *row.cells)) + " |" for row in section.rows] + [""]
         for note in section.notes:
             lines += [note, ""]
+    if sources:
+        lines += ["Made by:", "", *(f"- {source}" for source in sources), ""]
     return "\n".join(lines)
 
 
