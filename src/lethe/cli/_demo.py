@@ -75,10 +75,11 @@ def command(words: list[str]) -> int:
         raise LetheError(f"unknown option {words[0]!r}.{nearest(words[0], ['--out'])} lethe demo takes --out alone.")
     started, console = time.monotonic(), Console()
     folder = _make_folder(asked, console)
-    runs = [DemoRun(run.name, _placed(run.recipe, folder / run.name)) for run in demo_runs()]
+    runs = [replace(run, recipe=_placed(run.recipe, folder / run.name)) for run in demo_runs()]
     heading = _heading(runs)
     shown = sorted(runs, key=lambda run: ORDER.index(run.recipe.name))
-    with LiveView(console, {run.name: _epochs(run.recipe) for run in shown}, heading) as view:
+    epochs = {run.name: _epochs(run.recipe) for run in shown}
+    with LiveView(console, epochs, {run.name: run.weight for run in shown}, heading) as view:
         _run_all(runs, view)
     groups = group_runs([RunDirectory.open(folder / run.name) for run in shown])
     made = sections(groups)
@@ -103,7 +104,10 @@ def _make_folder(asked: str | None, console: Console) -> Path:
             number += 1
         folder.rename(kept)
         console.print(f"The earlier {folder} is now {kept}.", soft_wrap=True)
-    folder.mkdir(parents=True)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise LetheError(f"the folder {str(folder)!r} cannot be made: {error.strerror}.") from error
     return folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
@@ -32,9 +33,17 @@ def sparkline(values: list[float], low: float = 0.4, high: float = 1.0) -> str:
 class LiveView:
     """Follows several runs. On a terminal a table that redraws itself, elsewhere a line for each finished run."""
 
-    def __init__(self, console: Console, epochs: dict[str, int], heading: list[str]) -> None:
-        """``epochs``: of each run by name, in the order to show; runs ``NAME-seedK`` share the line NAME."""
-        self.console, self.epochs, self.heading = console, epochs, heading
+    def __init__(self, console: Console, epochs: dict[str, int], weights: dict[str, float], heading: list[str]) -> None:
+        """Follow runs.
+
+        Args:
+            console: where to show them.
+            epochs: of each run by name, in the order to show; runs ``NAME-seedK`` share the line NAME.
+            weights: relative length of each run, for the time left.
+            heading: lines above.
+        """
+        self.console, self.epochs, self.weights, self.heading = console, epochs, weights, heading
+        self._started = time.monotonic()
         self.done = dict.fromkeys(epochs, 0.0)
         self.values: dict[str, list[float]] = {name: [] for name in epochs}
         self._live = Live(console=console, refresh_per_second=8, get_renderable=self._render)
@@ -64,11 +73,14 @@ class LiveView:
         """A run is over."""
         self.done[name] = float(self.epochs[name])
         if not self.console.is_terminal:
-            left = sum(done < self.epochs[run] for run, done in self.done.items())
-            curve = sparkline(self.values[name])
-            self.console.print(
-                f"{name:12} {seconds:5.1f} s  {curve}  ({left} runs to go)", soft_wrap=True, markup=False
-            )
+            line = f"{name:12} {seconds:5.1f} s  {sparkline(self.values[name])}  {self._time_left()}"
+            self.console.print(line, soft_wrap=True, markup=False)
+
+    def _time_left(self) -> str:
+        share = sum(self.weights[run] * done / self.epochs[run] for run, done in self.done.items())
+        share /= sum(self.weights.values())
+        elapsed = time.monotonic() - self._started
+        return f"{elapsed:.0f} s, about {elapsed * (1 - share) / share:.0f} s left" if share > 0.02 else "starting"
 
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
@@ -85,5 +97,6 @@ class LiveView:
             table.add_row(
                 label, ProgressBar(total=total, completed=done, width=20), now, Text(sparkline(curve), "cyan")
             )
-        caption = Text("test accuracy so far, 40 % to 100 % (FOMO and AT: under attack)", style="dim")
+        scale = "test accuracy so far, 40 % to 100 % (FOMO and AT: under attack)"
+        caption = Text(f"{scale}; {self._time_left()}", style="dim")
         return Group(*self.heading, "", table, caption)

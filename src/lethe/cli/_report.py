@@ -34,7 +34,10 @@ def command(words: list[str]) -> int:
     print_sections(made, console)
     if out is not None:
         folder = Path(out)
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LetheError(f"the folder {out!r} cannot be made: {error.strerror}.") from error
         picture, sources = draw(made), provenance(groups)
         (folder / "table.md").write_text(markdown(made, sources))
         write_csv(made, folder / "table.csv")

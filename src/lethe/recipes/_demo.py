@@ -20,10 +20,17 @@ SEEDS = (0, 1, 2)
 
 @dataclass(frozen=True)
 class DemoRun:
-    """One run of the demo and the name of its folder."""
+    """One run of the demo.
+
+    Attributes:
+        name: of its folder.
+        recipe: what is run.
+        weight: how long it takes, relative to the others; for the time left.
+    """
 
     name: str
     recipe: Recipe
+    weight: float
 
 
 def demo_runs() -> list[DemoRun]:
@@ -54,9 +61,10 @@ def demo_runs() -> list[DemoRun]:
         LureRecipe(data=stream_data, schedule=stream_schedule, sgd=sgd, stream=stream, lure=lure),
         AlmaRecipe(data=stream_data, schedule=stream_schedule, sgd=sgd, stream=stream),
     ]
-    runs = [DemoRun(recipe.name, recipe) for recipe in fixed]
+    weights = {"fomo": 13.0, "at": 9.0, "amp": 4.5, "sgd": 2.5, "lure": 2.0, "alma": 2.0}
+    runs = [DemoRun(recipe.name, recipe, weights[recipe.name]) for recipe in fixed]
     for recipe in repeated:
         for seed in SEEDS:
             seeded = replace(recipe, run=replace(recipe.run, seed=seed))
-            runs.append(DemoRun(f"{recipe.name}-seed{seed}", seeded))
+            runs.append(DemoRun(f"{recipe.name}-seed{seed}", seeded, weights[recipe.name]))
     return runs

@@ -116,8 +116,7 @@ def _robust(groups: Sequence[Group]) -> Section:
             curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
     attack = groups[0].options["attack"]
     steps = groups[0].options["evaluation"]["eval_steps"]
-    epsilon = f"{attack['epsilon']:.3g}" if attack["norm"] == "l2" else f"{attack['epsilon'] * 255:.3g}/255"
-    title = f"Robust accuracy, % (PGD-{steps}, {attack['norm']}, epsilon {epsilon})"
+    title = f"Robust accuracy, % (PGD-{steps}, {attack['norm']}, epsilon {_radius(attack['epsilon'])})"
     header = ["method", "best", "last", "gap", "clean, last", "best on test", "n"]
     notes = [
         "best: at the epoch chosen on validation images. best on test: chosen on the test set itself; it flatters."
@@ -154,6 +153,12 @@ def _anytime(groups: Sequence[Group]) -> Section:
     axes = ("megabatch", "test error, %")
     notes = ["cumulative error: misclassified test images, summed over the megabatches."]
     return Section(title, header, rows, axes, curves, ("cumulative error", "images"), False, notes)
+
+
+def _radius(epsilon: float) -> str:
+    """8/255 where it is a whole number of grey levels, as the field writes it; else a decimal."""
+    levels = epsilon * 255
+    return f"{round(levels)}/255" if abs(levels - round(levels)) < 1e-9 else f"{epsilon:.3g}"
 
 
 def _n(group: Group) -> str:
