@@ -7,14 +7,18 @@
 from lethe import anytime, attacks, consolidate, forget, methods, optim
 from lethe._check import LetheError
 from lethe.methods import FOMO, LURE
-from lethe.optim import AMP
+from lethe.optim import AMP, AWP, RMP, RWP, SAM
 
 __version__ = "0.1.0"
 
 __all__ = [
     "AMP",
+    "AWP",
     "FOMO",
     "LURE",
+    "RMP",
+    "RWP",
+    "SAM",
     "LetheError",
     "anytime",
     "attacks",

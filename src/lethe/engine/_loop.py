@@ -49,7 +49,7 @@ class Training:
             "scheduler": self.scheduler.state_dict(),
             "method": self.method.state_dict(),
             "generators": {name: g.get_state() for name, g in self.generators.items()},
-            "torch_generator": torch.get_rng_state(),
+            "torch_generators": self._torch_generators(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -61,7 +61,18 @@ class Training:
         self.method.load_state_dict(state["method"])
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name])
-        torch.set_rng_state(state["torch_generator"])
+        torch.set_rng_state(state["torch_generators"]["cpu"])
+        device = next(self.model.parameters()).device
+        if device.type == "cuda" and "cuda" in state["torch_generators"]:
+            torch.cuda.set_rng_state(state["torch_generators"]["cuda"], device)
+
+    def _torch_generators(self) -> dict[str, Tensor]:
+        """Of torch's own generators, which dropout draws from."""
+        states = {"cpu": torch.get_rng_state()}
+        device = next(self.model.parameters()).device
+        if device.type == "cuda":
+            states["cuda"] = torch.cuda.get_rng_state(device)
+        return states
 
 
 def train_epoch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import LetheError, at_least, non_negative, one_of
-from lethe.optim._two_pass import TwoPassOptimizer
+from lethe.optim._two_pass import TwoPassOptimizer, at_least_fp32
 
 BALLS = ("tensor", "global")
 
@@ -84,10 +83,9 @@ class AMP(TwoPassOptimizer):
                     "AMP needs epsilon, the radius of the ball around the weights; the paper uses 0.1 to 0.5."
                 )
             epsilon = base_kwargs.pop("eps")
-        _refuse_unknown(base_optimizer, base_kwargs)
         rule = {"epsilon": epsilon, "inner_lr": inner_lr, "inner_iter": inner_iter}
-        self._check_group(rule)
-        super().__init__(params, base_optimizer, rule, {"lr": lr, **base_kwargs}, batch_statistics)
+        options = {"lr": lr, **base_kwargs}
+        super().__init__(params, base_optimizer, rule, options, batch_statistics=batch_statistics)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("epsilon", group["epsilon"])
@@ -124,7 +122,7 @@ class AMP(TwoPassOptimizer):
 
     def _project(self, groups: list[tuple[float, list[Tensor]]]) -> None:
         """Scale the deltas down into their balls. The norms stay on the device: nothing waits for the host."""
-        norms = [[_at_least_fp32(n) for n in torch._foreach_norm(deltas, 2)] for _, deltas in groups]
+        norms = [[at_least_fp32(n) for n in torch._foreach_norm(deltas, 2)] for _, deltas in groups]
         if self.ball == "global":
             first = norms[0][0]
             whole = torch.linalg.vector_norm(torch.stack([n.to(first) for group in norms for n in group]))
@@ -132,22 +130,6 @@ class AMP(TwoPassOptimizer):
         for (epsilon, deltas), group in zip(groups, norms, strict=True):
             # 1e-12 as in the official code: a tensor without gradient has norm 0 and stays 0.
             torch._foreach_mul_(deltas, [(epsilon / (n + 1e-12)).clamp_(max=1.0) for n in group])
-
-
-def _at_least_fp32(norm: Tensor) -> Tensor:
-    return norm.to(torch.promote_types(norm.dtype, torch.float32))  # in fp16, 1e-12 would be 0
-
-
-def _refuse_unknown(base_optimizer: Callable[..., Optimizer], kwargs: dict[str, Any]) -> None:
-    """Name the option that the base optimizer does not take, in place of Python's message about its __init__."""
-    known = inspect.signature(base_optimizer).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
-        return
-    name = getattr(base_optimizer, "__name__", "the base optimizer")
-    for option in kwargs:
-        if option not in known:
-            hint = " (epsilon is given too)" if option == "eps" else ""
-            raise LetheError(f"{name} has no option {option!r}{hint}; it takes {', '.join(list(known)[1:])}.")
 
 
 @dataclass(frozen=True, kw_only=True)

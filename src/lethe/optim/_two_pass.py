@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lethe._check import one_of
+from lethe._check import LetheError, one_of
 from lethe.optim._batch_statistics import frozen_batch_statistics
 
 Result = TypeVar("Result")
@@ -28,8 +29,8 @@ class TwoPassOptimizer(Optimizer):
       after an error in a pass), so no rounding drifts in, and their addresses stay.
     * ``param_groups`` and ``state`` *are* those of the base optimizer, so every scheduler works, and
       ``state_dict()`` is the base optimizer's: momentum survives a resume, nothing transient is saved.
-    * Batch norm's running statistics move once a step, with the pass at the unperturbed weights
-      (``batch_statistics="first"``); ``"every"`` lets all passes count, as the published codes do.
+    * Batch norm's running statistics move once a step, with the first pass (``batch_statistics="first"``);
+      ``"every"`` lets all passes count, as the published codes do.
 
     Args:
         params: parameters or parameter groups, as for any torch optimizer.
@@ -37,9 +38,12 @@ class TwoPassOptimizer(Optimizer):
         rule_defaults: the method's own per-group options.
         base_kwargs: what the base optimizer is built with.
         batch_statistics: ``"first"`` or ``"every"``.
+        step_at: ``"restored"``: the base optimizer steps from the restored weights. ``"perturbed"``: it steps at the
+            perturbed ones, so that its weight decay sees them, and its update is then applied to the restored ones.
     """
 
     base_optimizer: Optimizer
+    _first_pass_at_weights = True
 
     def __init__(
         self,
@@ -47,11 +51,16 @@ class TwoPassOptimizer(Optimizer):
         base_optimizer: Callable[..., Optimizer],
         rule_defaults: dict[str, Any],
         base_kwargs: dict[str, Any],
+        *,
         batch_statistics: str = "first",
+        step_at: str = "restored",
     ) -> None:
+        self._check_group(rule_defaults)
         one_of("batch_statistics", batch_statistics, ("first", "every"))
+        one_of("step_at", step_at, ("restored", "perturbed"))
+        _refuse_unknown(base_optimizer, base_kwargs)
         super().__init__(params, dict(rule_defaults))
-        self.batch_statistics = batch_statistics
+        self.batch_statistics, self.step_at = batch_statistics, step_at
         self._rule_defaults = dict(rule_defaults)
         self._saved: dict[Tensor, Tensor] = {}
         self._delta: dict[Tensor, Tensor] = {}
@@ -71,44 +80,77 @@ class TwoPassOptimizer(Optimizer):
         """Raise for options of a group that are out of range."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Result]) -> Result:  # type: ignore[override]
-        """Make one step and return what the first call of ``closure``, at the unperturbed weights, returned.
+    def step(  # type: ignore[override]
+        self, closure: Callable[[], Result], ascent_closure: Callable[[], object] | None = None
+    ) -> Result:
+        """Make one step and return what the first call of ``closure`` returned.
 
         Args:
-            closure: zeroes the gradients, runs forward and backward, and returns whatever it likes. It is called
-                once at the weights and once for each perturbed pass.
+            closure: zeroes the gradients, runs forward and backward, and returns whatever it likes. It is called at
+                the weights and at each perturbation; the base optimizer steps with the gradient of its last call.
+            ascent_closure: the same for the passes that only find the perturbation, in place of ``closure``, which
+                is then called once, at the last. RWP's keeps the samples with a small loss alone.
 
         Raises:
             TypeError: there is no closure.
-            RuntimeError: after the first call no parameter has a gradient.
+            RuntimeError: after the first pass no parameter has a gradient, or all parameters are frozen.
         """
         if closure is None:
             raise TypeError(
                 f"{type(self).__name__}.step needs a closure that zeroes the gradients, runs forward and backward and "
                 "returns what you want back: it runs at the weights and again at the perturbed weights."
             )
-        run_pass = torch.enable_grad()(closure)
-        result = run_pass()
+        last, ascend = torch.enable_grad()(closure), torch.enable_grad()(ascent_closure or closure)
+        passes = max(self._passes(group) for group in self.param_groups)
+        weights = self._weights()
+        if not passes:
+            result = last()
+            self._require_gradients(weights)
+            self.base_optimizer.step()
+            return result
+        saved = [self._buffer(self._saved, p) for p in weights]
+        torch._foreach_copy_(saved, weights)
+        results: list[Result] = []
+        first = 0 if self._first_pass_at_weights else 1
+        try:
+            for number in range(first, passes + 1):  # pass 0 is at the weights, the last one's gradient is stepped with
+                if number:
+                    self._perturb(number - 1)
+                still = number > first and self.batch_statistics == "first"
+                with frozen_batch_statistics() if still else nullcontext():
+                    returned = last() if number == passes else ascend()
+                if number == passes or ascent_closure is None:
+                    results.append(cast("Result", returned))
+                if number == first:
+                    self._require_gradients(weights)
+            updates = self._updates_at_perturbed(weights) if self.step_at == "perturbed" else None
+        finally:
+            torch._foreach_copy_(weights, saved)
+        if updates is None:
+            self.base_optimizer.step()
+        else:
+            torch._foreach_add_(weights, updates)
+        return results[0]
+
+    def _weights(self) -> list[Tensor]:
         weights = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
+        if not weights:
+            raise RuntimeError("every parameter given to this optimizer is frozen (requires_grad is False).")
+        return weights
+
+    @staticmethod
+    def _require_gradients(weights: list[Tensor]) -> None:
         if all(p.grad is None for p in weights):
             raise RuntimeError(
                 "no parameter has a gradient after the closure: let it call loss.backward() before it returns, on a "
                 "loss that depends on the parameters given to this optimizer."
             )
-        passes = max(self._passes(group) for group in self.param_groups)
-        if passes:
-            saved = [self._buffer(self._saved, p) for p in weights]
-            torch._foreach_copy_(saved, weights)
-            statistics = frozen_batch_statistics if self.batch_statistics == "first" else nullcontext
-            try:
-                for inner in range(passes):
-                    self._perturb(inner)
-                    with statistics():
-                        run_pass()
-            finally:
-                torch._foreach_copy_(weights, saved)
+
+    def _updates_at_perturbed(self, weights: list[Tensor]) -> list[Tensor]:
+        """Let the base optimizer step where the weights are, and return by how much it moved each."""
+        perturbed = [p.clone() for p in weights]
         self.base_optimizer.step()
-        return result
+        return list(torch._foreach_sub(weights, perturbed))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; options that it does not name take this optimizer's defaults."""
@@ -132,7 +174,7 @@ class TwoPassOptimizer(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's own keeps three entries only and would lose the base optimizer in a pickle or a deep copy.
-        keep = ("base_optimizer", "defaults", "batch_statistics", "_rule_defaults")
+        keep = ("base_optimizer", "defaults", "batch_statistics", "step_at", "_rule_defaults")
         return {key: self.__dict__[key] for key in keep} | self._extra_state()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -160,3 +202,20 @@ class TwoPassOptimizer(Optimizer):
         ):
             buffer = store[weight] = torch.empty_like(weight, memory_format=torch.preserve_format).detach()
         return buffer
+
+
+def at_least_fp32(norm: Tensor) -> Tensor:
+    """A norm in which 1e-12 is not 0, as it is in fp16."""
+    return norm.to(torch.promote_types(norm.dtype, torch.float32))
+
+
+def _refuse_unknown(base_optimizer: Callable[..., Optimizer], kwargs: dict[str, Any]) -> None:
+    """Name the option that the base optimizer does not take, in place of Python's message about its __init__."""
+    known = inspect.signature(base_optimizer).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+        return
+    name = getattr(base_optimizer, "__name__", "the base optimizer")
+    for option in kwargs:
+        if option not in known:
+            hint = " (epsilon is given too)" if option == "eps" else ""
+            raise LetheError(f"{name} has no option {option!r}{hint}; it takes {', '.join(list(known)[1:])}.")

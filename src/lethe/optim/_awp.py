@@ -1,0 +1,166 @@
+"""AWP and RWP: perturbations as long as a share of the weights themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+from lethe._check import at_least, non_negative
+from lethe.optim._two_pass import TwoPassOptimizer, at_least_fp32
+
+TINY = 1e-20
+"""Added to norms, as in AWP's code."""
+
+
+class AWP(TwoPassOptimizer):
+    """Adversarial Weight Perturbation (Wu, Xia and Wang, NeurIPS 2020).
+
+    Each tensor of more than one dimension (convolutional and linear weights; no bias, no normalisation) moves by
+    ``gamma · ‖w‖ · g / ‖g‖``. Under adversarial training the closure's loss is that of the adversarial batch, the same
+    in both passes. Cost: 6F against 3F; with PGD-10 26F against 23F.
+
+    Args:
+        params: parameters or parameter groups; ``gamma`` may differ by group.
+        base_optimizer: the torch optimizer class that makes the final step.
+        gamma: length of the perturbation as a share of the tensor's norm, at least 0. The paper: 0.01 with PGD-AT,
+            0.005 with TRADES.
+        batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
+        step_at: ``"restored"`` (default), or ``"perturbed"`` as the official code: the base optimizer's weight decay
+            then sees the perturbed weights.
+        base_kwargs: the base optimizer's own options, ``lr`` among them.
+
+    Where the official code (``csdongxian/AWP``) and Lethe differ:
+        The code finds the direction by one SGD step of a copy of the network, whose learning rate cancels; here it
+        is the gradient of the first pass. It takes the base step at the perturbed weights (``step_at="perturbed"``)
+        and comes back by subtraction. Its batch statistics see the perturbed pass alone.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        base_optimizer: Callable[..., Optimizer] = torch.optim.SGD,
+        gamma: float = 0.01,
+        *,
+        batch_statistics: str = "first",
+        step_at: str = "restored",
+        **base_kwargs: Any,
+    ) -> None:
+        super().__init__(
+            params,
+            base_optimizer,
+            {"gamma": gamma},
+            base_kwargs,
+            batch_statistics=batch_statistics,
+            step_at=step_at,
+        )
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        non_negative("gamma", group["gamma"])
+
+    def _passes(self, group: dict[str, Any]) -> int:
+        return 1
+
+    def _perturb(self, inner: int) -> None:
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.ndim > 1 and p.grad is not None]
+            if not weights:
+                continue
+            gradients = [p.grad for p in weights]
+            lengths, slopes = torch._foreach_norm(weights, 2), torch._foreach_norm(gradients, 2)
+            factors = [
+                group["gamma"] * at_least_fp32(length) / (at_least_fp32(slope) + TINY)
+                for length, slope in zip(lengths, slopes, strict=True)
+            ]
+            torch._foreach_add_(weights, torch._foreach_mul(gradients, factors))
+
+
+class RWP(TwoPassOptimizer):
+    """Robust Weight Perturbation (Yu et al., IJCAI 2022, arXiv 2205.14826).
+
+    ``inner_iter`` times, at ``w + gamma · v``, the gradient of the ascent loss is added to a sum d, and
+    ``v = (‖w‖ / ‖d‖) · d`` with both norms over all tensors of more than one dimension together. The ascent loss is
+    the batch's mean of the per-sample losses under a threshold c (the others count as 0): 1.7 on CIFAR-10 and SVHN, 4.0
+    on CIFAR-100. It is a closure of its own::
+
+        def ascent_closure():
+            optimizer.zero_grad()
+            losses = F.cross_entropy(model(x_adv), y, reduction="none")
+            (losses * (losses < 1.7)).mean().backward()
+
+        loss = optimizer.step(closure, ascent_closure)
+
+    Cost: 3F (1 + ``inner_iter``). Where no sample is ever under the threshold, nothing is perturbed.
+
+    Args:
+        params: parameters or parameter groups; ``gamma`` may differ by group.
+        base_optimizer: the torch optimizer class that makes the final step.
+        gamma: length of the perturbation as a share of the norm of all these weights, at least 0. The paper: 0.01.
+        inner_iter: ascent passes, at least 1. The code: always 10.
+        batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
+        step_at: ``"restored"`` (default), or ``"perturbed"`` as the official code.
+        base_kwargs: the base optimizer's own options, ``lr`` among them.
+
+    Where the official code (``ChaojianYu/Robust-Weight-Perturbation``) and Lethe differ:
+        As for :class:`AWP`. Without an ``ascent_closure`` all samples count.
+    """
+
+    def __init__(
+        self,
+        params: ParamsT,
+        base_optimizer: Callable[..., Optimizer] = torch.optim.SGD,
+        gamma: float = 0.01,
+        inner_iter: int = 10,
+        *,
+        batch_statistics: str = "first",
+        step_at: str = "restored",
+        **base_kwargs: Any,
+    ) -> None:
+        self.inner_iter = at_least("inner_iter", inner_iter, 1)
+        super().__init__(
+            params,
+            base_optimizer,
+            {"gamma": gamma},
+            base_kwargs,
+            batch_statistics=batch_statistics,
+            step_at=step_at,
+        )
+
+    def _check_group(self, group: dict[str, Any]) -> None:
+        non_negative("gamma", group["gamma"])
+
+    def _extra_state(self) -> dict[str, Any]:
+        return {"inner_iter": self.inner_iter}
+
+    def _passes(self, group: dict[str, Any]) -> int:
+        return self.inner_iter
+
+    def _perturb(self, inner: int) -> None:
+        groups = []
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.ndim > 1 and p.requires_grad]
+            if weights:
+                groups.append((float(group["gamma"]), weights))
+        everyone = [p for _, weights in groups for p in weights]
+        sums = [self._buffer(self._delta, p) for p in everyone]
+        if inner == 0:
+            torch._foreach_zero_(sums)
+        moved = [(d, p.grad) for d, p in zip(sums, everyone, strict=True) if p.grad is not None]
+        torch._foreach_add_([d for d, _ in moved], [g for _, g in moved])
+        length = _whole([self._saved[p] for p in everyone])
+        factor = length / (_whole(sums) + TINY)
+        for gamma, weights in groups:
+            deltas = [self._delta[p] for p in weights]
+            torch._foreach_copy_(weights, [self._saved[p] for p in weights])
+            torch._foreach_add_(weights, torch._foreach_mul(deltas, (gamma * factor).to(weights[0].device)))
+
+
+def _whole(tensors: list[Tensor]) -> Tensor:
+    """The norm of all tensors together."""
+    norms = [at_least_fp32(n) for n in torch._foreach_norm(tensors, 2)]
+    whole: Tensor = torch.linalg.vector_norm(torch.stack([n.to(norms[0].device) for n in norms]))
+    return whole
