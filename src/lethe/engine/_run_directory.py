@@ -121,7 +121,7 @@ class RunDirectory:
     def _read(self, name: str) -> dict[str, Any]:
         try:
             content: dict[str, Any] = json.loads((self.path / name).read_text())
-        except (OSError, json.JSONDecodeError) as error:
+        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
             raise LetheError(f"{str(self.path / name)!r} cannot be read: {error}.") from error
         return content
 

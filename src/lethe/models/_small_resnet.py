@@ -12,7 +12,7 @@ class SmallResNet(PreActResNet):
     """One pre-activation block in each of three stages of ``width``, 2·``width`` and 4·``width`` channels.
 
     Args:
-        width: channels of the first stage. 32 has 0.32 million parameters.
+        width: channels of the first stage. 32 has 0.31 million parameters.
         classes: number of classes.
         mean: of each channel of the data, of images in [0, 1].
         std: likewise.

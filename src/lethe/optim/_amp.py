@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import LetheError, at_least, non_negative, one_of
-from lethe.optim._two_pass import TwoPassOptimizer, at_least_fp32
+from lethe.optim._shards import local, norm_of_all, norms
+from lethe.optim._two_pass import TwoPassOptimizer
 
 BALLS = ("tensor", "global")
 
@@ -106,30 +107,29 @@ class AMP(TwoPassOptimizer):
                 continue
             deltas = [self._buffer(self._delta, p) for p in weights]
             if inner == 0:
-                torch._foreach_zero_(deltas)
+                torch._foreach_zero_(local(deltas))
             if inner < group["inner_iter"]:  # a group whose ascent is over stays where it is
                 moved = [(d, p.grad) for d, p in zip(deltas, weights, strict=True) if p.grad is not None]
                 if moved:
                     ascended, gradients = map(list, zip(*moved, strict=True))
-                    torch._foreach_add_(ascended, gradients, alpha=group["inner_lr"])
+                    torch._foreach_add_(local(ascended), local(gradients), alpha=group["inner_lr"])
             groups.append((float(group["epsilon"]), deltas))
         self._project(groups)
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.requires_grad]
             if weights:
-                torch._foreach_copy_(weights, [self._saved[p] for p in weights])
-                torch._foreach_add_(weights, [self._delta[p] for p in weights])
+                torch._foreach_copy_(local(weights), local([self._saved[p] for p in weights]))
+                torch._foreach_add_(local(weights), local([self._delta[p] for p in weights]))
 
     def _project(self, groups: list[tuple[float, list[Tensor]]]) -> None:
         """Scale the deltas down into their balls. The norms stay on the device: nothing waits for the host."""
-        norms = [[at_least_fp32(n) for n in torch._foreach_norm(deltas, 2)] for _, deltas in groups]
+        lengths = [norms(deltas) for _, deltas in groups]
         if self.ball == "global":
-            first = norms[0][0]
-            whole = torch.linalg.vector_norm(torch.stack([n.to(first) for group in norms for n in group]))
-            norms = [[whole.to(n.device) for n in group] for group in norms]
-        for (epsilon, deltas), group in zip(groups, norms, strict=True):
+            whole = norm_of_all([delta for _, deltas in groups for delta in deltas])
+            lengths = [[whole.to(n.device) for n in group] for group in lengths]
+        for (epsilon, deltas), group in zip(groups, lengths, strict=True):
             # 1e-12 as in the official code: a tensor without gradient has norm 0 and stays 0.
-            torch._foreach_mul_(deltas, [(epsilon / (n + 1e-12)).clamp_(max=1.0) for n in group])
+            torch._foreach_mul_(local(deltas), [(epsilon / (n + 1e-12)).clamp_(max=1.0) for n in group])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import at_least, non_negative
-from lethe.optim._two_pass import TwoPassOptimizer, at_least_fp32
+from lethe.optim._shards import local, norm_of_all, norms
+from lethe.optim._two_pass import TwoPassOptimizer
 
 TINY = 1e-20
 """Added to norms, as in AWP's code."""
@@ -71,12 +71,9 @@ class AWP(TwoPassOptimizer):
             if not weights:
                 continue
             gradients = [p.grad for p in weights]
-            lengths, slopes = torch._foreach_norm(weights, 2), torch._foreach_norm(gradients, 2)
-            factors = [
-                group["gamma"] * at_least_fp32(length) / (at_least_fp32(slope) + TINY)
-                for length, slope in zip(lengths, slopes, strict=True)
-            ]
-            torch._foreach_add_(weights, torch._foreach_mul(gradients, factors))
+            lengths, slopes = norms([p.detach() for p in weights]), norms(gradients)
+            factors = [group["gamma"] * n / (slope + TINY) for n, slope in zip(lengths, slopes, strict=True)]
+            torch._foreach_add_(local(weights), torch._foreach_mul(local(gradients), factors))
 
 
 class RWP(TwoPassOptimizer):
@@ -148,19 +145,12 @@ class RWP(TwoPassOptimizer):
         everyone = [p for _, weights in groups for p in weights]
         sums = [self._buffer(self._delta, p) for p in everyone]
         if inner == 0:
-            torch._foreach_zero_(sums)
+            torch._foreach_zero_(local(sums))
         moved = [(d, p.grad) for d, p in zip(sums, everyone, strict=True) if p.grad is not None]
-        torch._foreach_add_([d for d, _ in moved], [g for _, g in moved])
-        length = _whole([self._saved[p] for p in everyone])
-        factor = length / (_whole(sums) + TINY)
+        torch._foreach_add_(local([d for d, _ in moved]), local([g for _, g in moved]))
+        factor = norm_of_all([self._saved[p] for p in everyone]) / (norm_of_all(sums) + TINY)
         for gamma, weights in groups:
             deltas = [self._delta[p] for p in weights]
-            torch._foreach_copy_(weights, [self._saved[p] for p in weights])
-            torch._foreach_add_(weights, torch._foreach_mul(deltas, (gamma * factor).to(weights[0].device)))
-
-
-def _whole(tensors: list[Tensor]) -> Tensor:
-    """The norm of all tensors together."""
-    norms = [at_least_fp32(n) for n in torch._foreach_norm(tensors, 2)]
-    whole: Tensor = torch.linalg.vector_norm(torch.stack([n.to(norms[0].device) for n in norms]))
-    return whole
+            here = local(weights)
+            torch._foreach_copy_(here, local([self._saved[p] for p in weights]))
+            torch._foreach_add_(here, torch._foreach_mul(local(deltas), (gamma * factor).to(here[0].device)))

@@ -10,7 +10,8 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lethe._check import non_negative
+from lethe._check import LetheError, non_negative
+from lethe.optim._shards import sharded
 from lethe.optim._two_pass import TwoPassOptimizer
 
 
@@ -54,6 +55,10 @@ class RMP(TwoPassOptimizer):
     def _perturb(self, inner: int) -> None:
         for group in self.param_groups:
             for weight in group["params"]:
+                if sharded(weight):
+                    raise LetheError(
+                        "RMP cannot perturb sharded weights (FSDP): its draw would depend on the sharding."
+                    )
                 if weight.requires_grad:
                     bound = math.sqrt(group["epsilon"] / weight.numel())
                     weight.add_(self._buffer(self._delta, weight).uniform_(-bound, bound, generator=self.generator))

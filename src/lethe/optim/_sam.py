@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import non_negative
-from lethe.optim._two_pass import TwoPassOptimizer, at_least_fp32
+from lethe.optim._shards import local, norm_of_all
+from lethe.optim._two_pass import TwoPassOptimizer
 
 
 class SAM(TwoPassOptimizer):
@@ -58,21 +59,21 @@ class SAM(TwoPassOptimizer):
 
     def _perturb(self, inner: int) -> None:
         moves: list[tuple[float, list[Tensor], list[Tensor]]] = []  # (rho, weights, direction) of each group
-        norms: list[Tensor] = []
+        scaled: list[Tensor] = []  # what the norm is taken of
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.grad is not None]
             if not weights:
                 continue
             direction = [p.grad for p in weights]
             if group["adaptive"]:
-                sizes = torch._foreach_abs(weights)
-                scaled = torch._foreach_mul(direction, sizes)
-                norms += torch._foreach_norm(scaled, 2)
-                direction = list(torch._foreach_mul(scaled, sizes))
+                sizes = [p.detach().abs() for p in weights]
+                products = [g * size for g, size in zip(direction, sizes, strict=True)]
+                direction = [product * size for product, size in zip(products, sizes, strict=True)]
+                scaled += products
             else:
-                norms += torch._foreach_norm(direction, 2)
+                scaled += direction
             moves.append((float(group["rho"]), weights, direction))
-        whole = torch.linalg.vector_norm(torch.stack([at_least_fp32(n).to(norms[0].device) for n in norms]))
+        whole = norm_of_all(scaled)
         for rho, weights, direction in moves:
             factor = rho / (whole + 1e-12)
-            torch._foreach_add_(weights, torch._foreach_mul(direction, factor.to(weights[0].device)))
+            torch._foreach_add_(local(weights), torch._foreach_mul(local(direction), factor.to(weights[0].device)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar, cast
 
 import torch
@@ -15,6 +15,7 @@ from torch.optim.optimizer import ParamsT
 
 from lethe._check import LetheError, one_of
 from lethe.optim._batch_statistics import frozen_batch_statistics
+from lethe.optim._shards import local, norm_of_all
 
 Result = TypeVar("Result")
 
@@ -64,6 +65,7 @@ class TwoPassOptimizer(Optimizer):
         self._rule_defaults = dict(rule_defaults)
         self._saved: dict[Tensor, Tensor] = {}
         self._delta: dict[Tensor, Tensor] = {}
+        self._ascents: list[_Ascent] = []
         self.base_optimizer = base_optimizer(self.param_groups, **base_kwargs)
         self.defaults = {**self.base_optimizer.defaults, **rule_defaults}
         self._share_with_base()
@@ -81,7 +83,12 @@ class TwoPassOptimizer(Optimizer):
 
     @torch.no_grad()
     def step(  # type: ignore[override]
-        self, closure: Callable[[], Result], ascent_closure: Callable[[], object] | None = None
+        self,
+        closure: Callable[[], Result],
+        ascent_closure: Callable[[], object] | None = None,
+        *,
+        grad_scaler: torch.amp.GradScaler | None = None,
+        ascent_context: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> Result:
         """Make one step and return what the first call of ``closure`` returned.
 
@@ -90,6 +97,11 @@ class TwoPassOptimizer(Optimizer):
                 the weights and at each perturbation; the base optimizer steps with the gradient of its last call.
             ascent_closure: the same for the passes that only find the perturbation, in place of ``closure``, which
                 is then called once, at the last. RWP's keeps the samples with a small loss alone.
+            grad_scaler: for fp16 autocast; the closures then call ``grad_scaler.scale(loss).backward()``, and you call
+                ``grad_scaler.update()`` after the step. The gradients of every pass are unscaled; an overflow in any of
+                them skips the step and leaves weights and momentum as they were.
+            ascent_context: entered around every pass but the last. ``ddp_model.no_sync`` keeps those passes free of
+                communication: each rank then perturbs by its own gradient.
 
         Raises:
             TypeError: there is no closure.
@@ -103,34 +115,52 @@ class TwoPassOptimizer(Optimizer):
         last, ascend = torch.enable_grad()(closure), torch.enable_grad()(ascent_closure or closure)
         passes = max(self._passes(group) for group in self.param_groups)
         weights = self._weights()
+        if grad_scaler is not None and self.step_at == "perturbed":
+            raise LetheError("step_at='perturbed' cannot be right with a GradScaler: an overflow could not be undone.")
         if not passes:
             result = last()
             self._require_gradients(weights)
-            self.base_optimizer.step()
+            self.base_optimizer.step() if grad_scaler is None else grad_scaler.step(self.base_optimizer)
             return result
         saved = [self._buffer(self._saved, p) for p in weights]
-        torch._foreach_copy_(saved, weights)
+        torch._foreach_copy_(local(saved), local(weights))
         results: list[Result] = []
+        overflow = torch.zeros((), device=weights[0].device)
         first = 0 if self._first_pass_at_weights else 1
         try:
             for number in range(first, passes + 1):  # pass 0 is at the weights, the last one's gradient is stepped with
                 if number:
                     self._perturb(number - 1)
                 still = number > first and self.batch_statistics == "first"
-                with frozen_batch_statistics() if still else nullcontext():
+                statistics = frozen_batch_statistics() if still else nullcontext()
+                with statistics, nullcontext() if number == passes else ascent_context():
                     returned = last() if number == passes else ascend()
+                if grad_scaler is not None and number < passes:
+                    grad_scaler.unscale_(self._ascent(number))
+                    overflow = overflow + _not_finite(weights)
                 if number == passes or ascent_closure is None:
                     results.append(cast("Result", returned))
                 if number == first:
                     self._require_gradients(weights)
             updates = self._updates_at_perturbed(weights) if self.step_at == "perturbed" else None
         finally:
-            torch._foreach_copy_(weights, saved)
-        if updates is None:
-            self.base_optimizer.step()
+            torch._foreach_copy_(local(weights), local(saved))
+        if updates is not None:
+            torch._foreach_add_(local(weights), updates)
+        elif grad_scaler is not None:
+            # Where an ascent overflowed this makes the last gradients nan, so that the scaler sees it and skips.
+            torch._foreach_add_(local([p.grad for p in weights if p.grad is not None]), overflow)
+            grad_scaler.step(self.base_optimizer)
         else:
-            torch._foreach_add_(weights, updates)
+            self.base_optimizer.step()
         return results[0]
+
+    def _ascent(self, number: int) -> Optimizer:
+        """Something with our parameter groups, one a pass: a scaler unscales each optimizer once a step."""
+        while len(self._ascents) <= number:
+            self._ascents.append(_Ascent())
+        self._ascents[number].param_groups = self.param_groups
+        return cast("Optimizer", self._ascents[number])
 
     def _weights(self) -> list[Tensor]:
         weights = [p for group in self.param_groups for p in group["params"] if p.requires_grad]
@@ -148,9 +178,9 @@ class TwoPassOptimizer(Optimizer):
 
     def _updates_at_perturbed(self, weights: list[Tensor]) -> list[Tensor]:
         """Let the base optimizer step where the weights are, and return by how much it moved each."""
-        perturbed = [p.clone() for p in weights]
+        perturbed = [p.clone() for p in local(weights)]
         self.base_optimizer.step()
-        return list(torch._foreach_sub(weights, perturbed))
+        return list(torch._foreach_sub(local(weights), perturbed))
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; options that it does not name take this optimizer's defaults."""
@@ -179,7 +209,7 @@ class TwoPassOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._saved, self._delta = {}, {}
+        self._saved, self._delta, self._ascents = {}, {}, []
         self._share_with_base()
 
     def _extra_state(self) -> dict[str, Any]:
@@ -204,9 +234,15 @@ class TwoPassOptimizer(Optimizer):
         return buffer
 
 
-def at_least_fp32(norm: Tensor) -> Tensor:
-    """A norm in which 1e-12 is not 0, as it is in fp16."""
-    return norm.to(torch.promote_types(norm.dtype, torch.float32))
+class _Ascent:
+    """What a GradScaler needs to know of an optimizer."""
+
+    param_groups: list[dict[str, Any]]
+
+
+def _not_finite(weights: list[Tensor]) -> Tensor:
+    """0 if all gradients are finite, else nan; without waiting for the device."""
+    return norm_of_all([p.grad for p in weights if p.grad is not None]) * 0
 
 
 def _refuse_unknown(base_optimizer: Callable[..., Optimizer], kwargs: dict[str, Any]) -> None:
