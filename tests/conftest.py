@@ -1,6 +1,44 @@
-"""Where the command line's extra is not installed, only the library's own tests are collected."""
+"""What folders share. Where the command line's extra is not installed, only the library's own tests are collected."""
 
 from importlib.util import find_spec
 
+import pytest
+import torch
+
+torch.set_num_threads(1)  # the networks are too small to share among cores, least of all busy ones
+
 HAS_EXTRA = all(find_spec(name) for name in ("tyro", "rich", "matplotlib", "sklearn", "torchvision"))
 collect_ignore = [] if HAS_EXTRA else ["cli", "data", "engine", "evaluate", "generic", "recipes", "report"]
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """Make a recipe of any kind small: ``tiny(kind, out, seed=0, epochs=2, **sections)``; training takes under 1 s."""
+    import dataclasses
+
+    from lethe.attacks import PGD
+    from lethe.data import DataConfig
+    from lethe.engine import RunConfig, ScheduleConfig
+    from lethe.evaluate import EvaluationConfig
+    from lethe.methods import FOMOConfig
+    from lethe.models import ModelConfig
+    from lethe.optim import SGDConfig
+    from lethe.recipes import StreamConfig
+
+    def make(kind, out=None, *, seed=0, epochs=2, **sections):
+        fields = {field.name for field in dataclasses.fields(kind)}
+        validation = 0 if "stream" in fields else 50
+        small = {
+            "run": RunConfig(out=None if out is None else str(out), seed=seed, device="cpu"),
+            "data": DataConfig(train_size=100, validation_size=validation, test_size=60, augment="crop-flip"),
+            "model": ModelConfig(width=4),
+            "schedule": ScheduleConfig(epochs=epochs, batch_size=32),
+            "sgd": SGDConfig(lr=0.05),
+            "evaluation": EvaluationConfig(eval_steps=2),
+            "attack": PGD(epsilon=0.1, step_size=0.05, steps=2),
+            "fomo": FOMOConfig(start=0.25, period=1, fraction=0.2),
+            "stream": StreamConfig(megabatches=2),
+        }
+        return kind(**{name: section for name, section in small.items() if name in fields} | sections)
+
+    return make

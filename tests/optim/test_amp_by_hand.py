@@ -104,6 +104,14 @@ def test_the_whole_vector_has_one_ball():
     assert two_tensors("global") == pytest.approx((3 - 0.33, 4 - 0.44), abs=1e-12)
 
 
+def test_in_the_box_each_entry_is_clamped():
+    # both entries are moved by 0.5; after two ascents still, and inner_lr 0.1 does not reach the wall: 3.3 and 4.4
+    assert two_tensors("linf") == pytest.approx((3 - 0.35, 4 - 0.45), abs=1e-12)
+    assert after(epsilon=0.5, ball="linf", inner_iter=2) == pytest.approx(2.65, abs=1e-12)
+    assert after(epsilon=0.5, ball="linf", inner_lr=0.1) == pytest.approx(2.67, abs=1e-12)
+    assert after(w=-3.0, epsilon=0.5, ball="linf") == pytest.approx(-2.65, abs=1e-12)
+
+
 def test_groups_keep_their_own_radius_step_size_and_number_of_steps():
     a, b = (torch.nn.Parameter(torch.tensor([3.0], dtype=torch.float64)) for _ in range(2))
     groups = [{"params": [a], "epsilon": 100.0, "inner_iter": 2}, {"params": [b], "inner_lr": 0.1}]

@@ -62,7 +62,7 @@ def test_the_trajectory_is_the_official_one(inner_iter, epsilon, nesterov):
     inner_lr=st.floats(0.0, 100.0),
     inner_iter=st.integers(1, 3),
     seed=st.integers(0, 1000),
-    ball=st.sampled_from(["tensor", "global"]),
+    ball=st.sampled_from(["tensor", "global", "linf"]),
 )
 def test_no_perturbation_leaves_its_ball(epsilon, inner_lr, inner_iter, seed, ball):
     torch.manual_seed(seed)
@@ -76,11 +76,12 @@ def test_no_perturbation_leaves_its_ball(epsilon, inner_lr, inner_iter, seed, ba
 
     def closure():
         optimizer.zero_grad()
-        lengths.append([(p.detach() - s).norm() for p, s in zip(model.parameters(), start, strict=True)])
+        order = float("inf") if ball == "linf" else 2
+        lengths.append([(p.detach() - s).norm(order) for p, s in zip(model.parameters(), start, strict=True)])
         model(x).square().sum().backward()
 
     optimizer.step(closure)
     assert len(lengths) == 1 + inner_iter
     for of_pass in lengths:
-        radii = of_pass if ball == "tensor" else [torch.stack(of_pass).norm()]
+        radii = [torch.stack(of_pass).norm()] if ball == "global" else of_pass
         assert all(radius <= epsilon * (1 + 1e-5) + 1e-6 for radius in radii)

@@ -7,7 +7,7 @@ import torch
 from lethe.data._image_set import ImageSet
 
 MEAN: tuple[float, ...] = (0.3053,)
-STD: tuple[float, ...] = (0.3763,)
+STD: tuple[float, ...] = (0.3761,)
 
 
 def read_digits() -> ImageSet:

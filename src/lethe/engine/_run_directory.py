@@ -128,8 +128,8 @@ class RunDirectory:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """What a reader of the results needs to make them again."""
-    versions = {"python": platform.python_version()}
-    for package in ("lethe-torch", "torch", "torchvision", "numpy", "scikit-learn"):
+    versions = {"python": platform.python_version(), "torch": str(torch.__version__)}  # with its build: +cpu, +cu130
+    for package in ("lethe-torch", "torchvision", "numpy", "scikit-learn"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -15,7 +15,7 @@ from lethe._check import LetheError, at_least, non_negative, one_of
 from lethe.optim._shards import local, norm_of_all, norms
 from lethe.optim._two_pass import TwoPassOptimizer
 
-BALLS = ("tensor", "global")
+BALLS = ("tensor", "global", "linf")
 
 
 class AMP(TwoPassOptimizer):
@@ -41,16 +41,17 @@ class AMP(TwoPassOptimizer):
     Args:
         params: parameters or parameter groups. ``epsilon``, ``inner_lr`` and ``inner_iter`` may differ by group.
         lr: learning rate of the base optimizer.
-        epsilon: radius of the ball, in the weights' own unit (l2); at least 0. The paper's values are 0.1 to 0.5.
-            ``eps=``, as the published example writes it, means the same; where ``epsilon`` is given as well,
-            ``eps`` goes to the base optimizer (Adam has one).
+        epsilon: radius of the ball, in the weights' own unit (l2, or l∞ by ``ball``); at least 0. The paper's values
+            are 0.1 to 0.5. ``eps=``, as the published example writes it, means the same; where ``epsilon`` is given as
+            well, ``eps`` goes to the base optimizer (Adam has one).
         inner_lr: step size of the ascent; at least 0.
         inner_iter: number of ascent steps; 0 is the base optimizer alone.
         base_optimizer: the torch optimizer class that makes the final step.
         ball: ``"tensor"``: each parameter tensor has a ball of its own, as the official code does, so the whole
             perturbation may be as long as ``epsilon · √(number of tensors)``. ``"global"``: one ball for the whole
-            vector, as the paper writes it.
+            vector, as the paper writes it. ``"linf"``: no entry moves by more than ``epsilon``.
         batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
+        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
         base_kwargs: the base optimizer's own options: ``momentum``, ``nesterov``, ``weight_decay``, …
 
     Raises:
@@ -75,6 +76,7 @@ class AMP(TwoPassOptimizer):
         *,
         ball: str = "tensor",
         batch_statistics: str = "first",
+        dropout: str = "fresh",
         **base_kwargs: Any,
     ) -> None:
         self.ball = one_of("ball", ball, BALLS)
@@ -86,7 +88,7 @@ class AMP(TwoPassOptimizer):
             epsilon = base_kwargs.pop("eps")
         rule = {"epsilon": epsilon, "inner_lr": inner_lr, "inner_iter": inner_iter}
         options = {"lr": lr, **base_kwargs}
-        super().__init__(params, base_optimizer, rule, options, batch_statistics=batch_statistics)
+        super().__init__(params, base_optimizer, rule, options, batch_statistics=batch_statistics, dropout=dropout)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("epsilon", group["epsilon"])
@@ -123,6 +125,11 @@ class AMP(TwoPassOptimizer):
 
     def _project(self, groups: list[tuple[float, list[Tensor]]]) -> None:
         """Scale the deltas down into their balls. The norms stay on the device: nothing waits for the host."""
+        if self.ball == "linf":
+            for epsilon, deltas in groups:
+                torch._foreach_clamp_max_(local(deltas), epsilon)
+                torch._foreach_clamp_min_(local(deltas), -epsilon)
+            return
         lengths = [norms(deltas) for _, deltas in groups]
         if self.ball == "global":
             whole = norm_of_all([delta for _, deltas in groups for delta in deltas])
@@ -143,7 +150,7 @@ class AMPConfig:
     inner_iter: int = 1
     """Ascent steps: each costs one more forward and backward pass."""
     ball: str = "tensor"
-    """tensor: a ball for each tensor, as the official code; global: one for the whole vector, as the paper."""
+    """tensor: a ball for each tensor, as the official code; global: for the whole vector, as the paper; linf: a box."""
 
     def __post_init__(self) -> None:
         non_negative("epsilon", self.epsilon)

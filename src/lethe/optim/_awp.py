@@ -30,6 +30,7 @@ class AWP(TwoPassOptimizer):
         gamma: length of the perturbation as a share of the tensor's norm, at least 0. The paper: 0.01 with PGD-AT,
             0.005 with TRADES.
         batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
+        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
         step_at: ``"restored"`` (default), or ``"perturbed"`` as the official code: the base optimizer's weight decay
             then sees the perturbed weights.
         base_kwargs: the base optimizer's own options, ``lr`` among them.
@@ -47,6 +48,7 @@ class AWP(TwoPassOptimizer):
         gamma: float = 0.01,
         *,
         batch_statistics: str = "first",
+        dropout: str = "fresh",
         step_at: str = "restored",
         **base_kwargs: Any,
     ) -> None:
@@ -56,6 +58,7 @@ class AWP(TwoPassOptimizer):
             {"gamma": gamma},
             base_kwargs,
             batch_statistics=batch_statistics,
+            dropout=dropout,
             step_at=step_at,
         )
 
@@ -99,6 +102,7 @@ class RWP(TwoPassOptimizer):
         gamma: length of the perturbation as a share of the norm of all these weights, at least 0. The paper: 0.01.
         inner_iter: ascent passes, at least 1. The code: always 10.
         batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
+        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
         step_at: ``"restored"`` (default), or ``"perturbed"`` as the official code.
         base_kwargs: the base optimizer's own options, ``lr`` among them.
 
@@ -114,6 +118,7 @@ class RWP(TwoPassOptimizer):
         inner_iter: int = 10,
         *,
         batch_statistics: str = "first",
+        dropout: str = "fresh",
         step_at: str = "restored",
         **base_kwargs: Any,
     ) -> None:
@@ -124,6 +129,7 @@ class RWP(TwoPassOptimizer):
             {"gamma": gamma},
             base_kwargs,
             batch_statistics=batch_statistics,
+            dropout=dropout,
             step_at=step_at,
         )
 

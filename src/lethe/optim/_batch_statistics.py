@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
 
 
 @contextmanager
 def frozen_batch_statistics() -> Iterator[None]:
-    """Within this context, no batch norm in training mode moves its running mean, variance or batch count.
+    """After this context, running means, variances and batch counts are what they were before, to the bit.
 
-    The layers still normalise by the statistics of the batch, so outputs and gradients are what they are
-    without the context. An optimizer knows parameters but not modules, hence hooks that see every module of the
-    process for the length of one pass, in place of a list that the user would have to hand over.
+    An optimizer knows parameters but not modules. So for the length of one pass a hook sees every module of the
+    process before it runs, and keeps a copy of the statistics of each batch norm in it that is in training mode.
+    The layers work as ever meanwhile, compiled or not, and the copies are written back at the end.
     """
-    stopped: list[_BatchNorm] = []
+    seen: set[nn.Module] = set()
+    statistics: list[Tensor] = []
+    copies: list[Tensor] = []
 
-    def before(module: nn.Module, inputs: Any) -> None:
-        if isinstance(module, _BatchNorm) and module.training and module.track_running_stats:
-            module.track_running_stats = False
-            stopped.append(module)
+    def keep(module: nn.Module, _: object) -> None:
+        if module in seen:
+            return
+        for inner in module.modules():  # a compiled network runs without the hooks of what is in it
+            if inner not in seen and isinstance(inner, _BatchNorm) and inner.training and inner.track_running_stats:
+                buffers = [inner.running_mean, inner.running_var, inner.num_batches_tracked]
+                statistics.extend(b for b in buffers if b is not None)
+                copies.extend(b.clone() for b in buffers if b is not None)
+            seen.add(inner)
 
-    def after(module: nn.Module, inputs: Any, output: Any) -> None:
-        if stopped and stopped[-1] is module:
-            stopped.pop().track_running_stats = True
-
-    handles = [register_module_forward_pre_hook(before), register_module_forward_hook(after)]
+    handle = register_module_forward_pre_hook(keep)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=COMPILED)  # a second call of `keep` does no harm
+            yield
     finally:
-        for handle in handles:
-            handle.remove()
-        for module in stopped:  # a forward pass that raised never reached `after`
-            module.track_running_stats = True
+        handle.remove()
+        if statistics:
+            with torch.no_grad():
+                torch._foreach_copy_(statistics, copies)

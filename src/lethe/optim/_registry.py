@@ -43,6 +43,13 @@ def _amp(ball: str) -> Callable[..., TwoPassOptimizer]:
 RULES: dict[str, Rule] = {
     "AMP": Rule(_amp("tensor"), 2, 2, "l2, each tensor: epsilon", "Zheng et al., CVPR 2021, the official code"),
     "AMP, global": Rule(_amp("global"), 2, 2, "l2, all tensors: epsilon", "Zheng et al., CVPR 2021, the paper"),
+    "AMP, linf": Rule(
+        lambda params, **options: AMP(params, epsilon=0.01, ball="linf", **options),
+        2,
+        2,
+        "l∞: epsilon",
+        "an option of AMP's older code",
+    ),
     "SAM": Rule(SAM, 2, 1, "l2, all tensors: rho", "Foret et al., ICLR 2021"),
     "ASAM": Rule(
         lambda params, **options: SAM(params, rho=0.5, adaptive=True, **options),

@@ -31,6 +31,7 @@ class SAM(TwoPassOptimizer):
         rho: length of the perturbation, at least 0. The papers: 0.05 (SAM), 0.5 to 2 (ASAM).
         adaptive: ASAM.
         batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
+        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
         base_kwargs: the base optimizer's own options, ``lr`` among them.
 
     Where the common code (``davda54/sam``) and Lethe differ:
@@ -46,10 +47,11 @@ class SAM(TwoPassOptimizer):
         adaptive: bool = False,
         *,
         batch_statistics: str = "first",
+        dropout: str = "fresh",
         **base_kwargs: Any,
     ) -> None:
         rule = {"rho": rho, "adaptive": adaptive}
-        super().__init__(params, base_optimizer, rule, base_kwargs, batch_statistics=batch_statistics)
+        super().__init__(params, base_optimizer, rule, base_kwargs, batch_statistics=batch_statistics, dropout=dropout)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("rho", group["rho"])

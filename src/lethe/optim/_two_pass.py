@@ -39,6 +39,8 @@ class TwoPassOptimizer(Optimizer):
         rule_defaults: the method's own per-group options.
         base_kwargs: what the base optimizer is built with.
         batch_statistics: ``"first"`` or ``"every"``.
+        dropout: ``"fresh"``: every pass draws its own mask, as the published codes do. ``"same"``: the passes of a step
+            draw alike, from torch's generators as they stood before the first.
         step_at: ``"restored"``: the base optimizer steps from the restored weights. ``"perturbed"``: it steps at the
             perturbed ones, so that its weight decay sees them, and its update is then applied to the restored ones.
     """
@@ -54,14 +56,16 @@ class TwoPassOptimizer(Optimizer):
         base_kwargs: dict[str, Any],
         *,
         batch_statistics: str = "first",
+        dropout: str = "fresh",
         step_at: str = "restored",
     ) -> None:
         self._check_group(rule_defaults)
         one_of("batch_statistics", batch_statistics, ("first", "every"))
+        one_of("dropout", dropout, ("fresh", "same"))
         one_of("step_at", step_at, ("restored", "perturbed"))
         _refuse_unknown(base_optimizer, base_kwargs)
         super().__init__(params, dict(rule_defaults))
-        self.batch_statistics, self.step_at = batch_statistics, step_at
+        self.batch_statistics, self.dropout, self.step_at = batch_statistics, dropout, step_at
         self._rule_defaults = dict(rule_defaults)
         self._saved: dict[Tensor, Tensor] = {}
         self._delta: dict[Tensor, Tensor] = {}
@@ -127,10 +131,13 @@ class TwoPassOptimizer(Optimizer):
         results: list[Result] = []
         overflow = torch.zeros((), device=weights[0].device)
         first = 0 if self._first_pass_at_weights else 1
+        draws = _Draws(weights[0].device) if self.dropout == "same" else None
         try:
             for number in range(first, passes + 1):  # pass 0 is at the weights, the last one's gradient is stepped with
                 if number:
                     self._perturb(number - 1)
+                    if draws is not None:
+                        draws.again()
                 still = number > first and self.batch_statistics == "first"
                 statistics = frozen_batch_statistics() if still else nullcontext()
                 with statistics, nullcontext() if number == passes else ascent_context():
@@ -204,7 +211,7 @@ class TwoPassOptimizer(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's own keeps three entries only and would lose the base optimizer in a pickle or a deep copy.
-        keep = ("base_optimizer", "defaults", "batch_statistics", "step_at", "_rule_defaults")
+        keep = ("base_optimizer", "defaults", "batch_statistics", "dropout", "step_at", "_rule_defaults")
         return {key: self.__dict__[key] for key in keep} | self._extra_state()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -232,6 +239,20 @@ class TwoPassOptimizer(Optimizer):
         ):
             buffer = store[weight] = torch.empty_like(weight, memory_format=torch.preserve_format).detach()
         return buffer
+
+
+class _Draws:
+    """The state of torch's generators at one moment, to draw the same again."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.cpu = torch.get_rng_state()
+        self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+    def again(self) -> None:
+        torch.set_rng_state(self.cpu)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state(self.cuda, self.device)
 
 
 class _Ascent:

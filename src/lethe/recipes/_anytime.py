@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -121,8 +122,8 @@ class AlmaRecipe(Recipe):
         splits: Splits,
         streams: dict[str, torch.Generator],
         observer: Observer,
-    ) -> list[dict[str, Any]]:
-        """Train on one megabatch; leave its best weights in ``model``."""
+    ) -> Iterator[dict[str, Any]]:
+        """Train on one megabatch, yield its records, and leave its best weights in ``model``."""
         number = megabatch.index + 1
         train, validation, new = (
             splits.train.subset(list(part.indices)) for part in (megabatch.train, megabatch.validation, megabatch.new)
@@ -131,7 +132,6 @@ class AlmaRecipe(Recipe):
         event = None if number == 1 else self.between(model, new, optimizer, streams["method"])
         training = Training(model, optimizer, self.schedule.build(optimizer), Standard(), NoMethod(), streams)
         best, best_epoch, best_weights = -1.0, 0, dict[str, Any]()
-        records = []
         done = megabatch.index * self.schedule.epochs
         for epoch in range(self.schedule.epochs):
             record = train_epoch(
@@ -144,7 +144,7 @@ class AlmaRecipe(Recipe):
             record = {"megabatch": number, **record, "validation/clean": accuracy(model, validation)}
             if event is not None and epoch == 0:
                 record["event"] = str(event)
-            records.append(record)
+            yield record
             if record["validation/clean"] > best:
                 best, best_epoch = record["validation/clean"], training.epoch
                 best_weights = {name: value.clone() for name, value in model.state_dict().items()}
@@ -152,7 +152,7 @@ class AlmaRecipe(Recipe):
         test = accuracy(model, splits.test)
         errors = round((1.0 - test) * len(splits.test))
         closing = {"megabatch": number, "best_epoch": best_epoch, "test/errors": errors, "test/clean": test}
-        return [*records, {**closing, "train_images": len(train), "new_images": len(new)}]
+        yield {**closing, "train_images": len(train), "new_images": len(new)}
 
 
 @dataclass(frozen=True, kw_only=True)

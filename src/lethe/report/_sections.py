@@ -78,14 +78,28 @@ def sections(groups: Sequence[Group]) -> list[Section]:
     anytime = [g for g in groups if "stream" in g.options]
     robust = [g for g in groups if "attack" in g.options]
     standard = [g for g in groups if g not in anytime and g not in robust]
-    made = []
-    if robust:
-        made.append(_robust(robust))
+    made: list[Section] = []
+    # Accuracies under different attacks, or on streams of different length, are not to be compared in one table.
+    made += [_robust(alike) for alike in _alike(robust, _attack)]
     if standard:
         made.append(_standard(standard))
-    if anytime:
-        made.append(_anytime(anytime))
+    made += [_anytime(alike) for alike in _alike(anytime, lambda group: group.options["stream"]["megabatches"])]
     return made
+
+
+def _alike(groups: Sequence[Group], key: Callable[[Group], object]) -> list[list[Group]]:
+    """Groups with the same key together, in the order of their first."""
+    found: dict[object, list[Group]] = {}
+    for group in groups:
+        found.setdefault(key(group), []).append(group)
+    return list(found.values())
+
+
+def _attack(group: Group) -> tuple[object, ...]:
+    """What the robust accuracy is measured under."""
+    attack = group.options["attack"]
+    names = ("norm", "epsilon", "step_size", "random_start", "loss")
+    return (*(attack[name] for name in names), group.options["evaluation"]["eval_steps"])
 
 
 def _models(group: Group, metric: str) -> list[tuple[str, str]]:

@@ -1,0 +1,113 @@
+"""What works: help, versions, options, files."""
+
+import json
+from pathlib import Path
+
+import lethe
+from lethe.engine import RunDirectory
+from lethe.recipes import ANYTIME_RECIPES, TRAIN_RECIPES
+
+
+def test_help_names_every_command(lethe_command):
+    for words in ((), ("--help",), ("-h",), ("help",)):
+        status, output, errors = lethe_command(*words)
+        assert (status, errors) == (0, "")
+        for command in ("demo", "train", "anytime", "report", "recipes"):
+            assert f"\n  {command} " in output
+
+
+def test_each_command_has_help(lethe_command):
+    for command in ("demo", "train", "anytime", "report"):
+        status, output, errors = lethe_command(command, "--help")
+        assert (status, errors) == (0, "")
+        assert output.startswith(f"usage: lethe {command}")
+    assert all(name in lethe_command("train", "--help")[1] for name in TRAIN_RECIPES)
+
+
+def test_version_is_the_librarys(lethe_command):
+    assert lethe_command("--version") == (0, f"lethe {lethe.__version__}\n", "")
+
+
+def test_recipes_lists_every_recipe_with_source_and_cost(lethe_command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    status, output, _ = lethe_command("recipes")
+    assert status == 0
+    for group, recipes in (("train", TRAIN_RECIPES), ("anytime", ANYTIME_RECIPES)):
+        for name, kind in recipes.items():
+            (line,) = [line for line in output.splitlines() if f"lethe {group} {name} " in line]
+            assert kind.source in line
+            assert kind.cost in line
+
+
+def test_training_prints_its_table_and_where_it_wrote(train):
+    status, output, errors = train("sgd", "--out", "run")
+    assert (status, errors) == (0, "")
+    assert "Test error, %" in output
+    assert "written: run (config" in output
+    assert RunDirectory.open(Path("run")).summary()["epochs"] == 2
+
+
+def test_without_out_a_run_goes_to_a_free_name(train):
+    train("sgd", "--seed", "4")
+    train("sgd", "--seed", "4")
+    assert sorted(path.name for path in Path("runs").iterdir()) == ["sgd-digits-seed4", "sgd-digits-seed4-2"]
+
+
+def test_fractions_are_understood(train):
+    words = ("--epsilon", "8/255", "--step-size", "0.01", "--steps", "1", "--eval-steps", "1")
+    assert train("at", *words, "--out", "run")[0] == 0
+    attack = RunDirectory.open(Path("run")).config()["attack"]
+    assert (attack["epsilon"], attack["step_size"]) == (8 / 255, 0.01)
+
+
+def test_a_config_gives_the_options_and_the_line_overrides_them(train, lethe_command):
+    train("amp", "--epsilon", "0.25", "--out", "first")
+    for words in (("--config", "first/config.json"), ("amp", "--config=first/config.json")):
+        status, _, errors = lethe_command(
+            "train", *words, "--seed", "5", "--epochs", "1", "--out", f"run{len(words)}{words[0]}"
+        )
+        assert (status, errors) == (0, "")
+        again = RunDirectory.open(Path(f"run{len(words)}{words[0]}")).config()
+        first = RunDirectory.open(Path("first")).config()
+        assert (again["run"]["seed"], again["schedule"]["epochs"]) == (5, 1)
+        again["run"]["seed"], again["schedule"]["epochs"] = 0, 2
+        assert again == first
+
+
+def test_the_same_config_gives_the_same_numbers(train, lethe_command):
+    train("amp", "--out", "first")
+    lethe_command("train", "--config", "first/config.json", "--out", "again")
+    records = [RunDirectory.open(Path(name)).records() for name in ("first", "again")]
+    assert [{**r, "seconds": 0} for r in records[0]] == [{**r, "seconds": 0} for r in records[1]]
+
+
+def test_a_stopped_run_says_how_to_go_on(train, lethe_command):
+    train("sgd", "--out", "run")
+    Path("run/summary.json").unlink()
+    status, output, errors = lethe_command("train", "--resume", "run")
+    assert (status, errors) == (0, "")
+    assert Path("run/summary.json").is_file()
+    assert "Test error, %" in output
+
+
+def test_anytime_prints_its_table(lethe_command):
+    words = ("--train-size", "60", "--test-size", "40", "--width", "4", "--epochs", "1", "--megabatches", "2")
+    status, output, errors = lethe_command("anytime", "lure", *words, "--out", "run")
+    assert (status, errors) == (0, "")
+    assert "after each of 2 megabatches" in output
+    assert len(json.loads(Path("run/summary.json").read_text())["test/errors"]) == 2
+
+
+def test_a_report_over_two_seeds_writes_tables_a_picture_and_a_page(train, lethe_command):
+    train("sgd", "--seed", "0", "--out", "a")
+    train("sgd", "--seed", "1", "--out", "b")
+    status, output, errors = lethe_command("report", "a", "b", "--out", "deep/report")
+    assert (status, errors) == (0, "")
+    assert "±" in output
+    folder = Path("deep/report")
+    assert {path.name for path in folder.iterdir()} == {"table.md", "table.csv", "curves.png", "report.html"}
+    assert "| SGD |" in (folder / "table.md").read_text()
+    assert "Test error" in (folder / "table.csv").read_text()
+    assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
+    assert "data:image/png;base64," in (folder / "report.html").read_text()
+    assert lethe_command("report", "a", "b", "--out", "deep/report")[0] == 0  # made anew, over the old one

@@ -1,0 +1,85 @@
+"""CIFAR-10 that is missing, incomplete, damaged or hostile: an error that says so, and nothing is run or fetched."""
+
+import os
+import pickle
+
+import pytest
+
+import lethe
+from lethe.data import DataConfig, load
+
+FILES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]
+
+
+def write_files(root, contents):
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir()
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+
+
+def test_no_folder_named_is_an_error_that_names_the_option():
+    with pytest.raises(lethe.LetheError, match="cifar10 needs --data-dir"):
+        load(DataConfig(dataset="cifar10"))
+
+
+def test_an_empty_folder_is_an_error_and_stays_empty(tmp_path, no_network):
+    with pytest.raises(lethe.LetheError, match=r"no cifar-10-batches-py in .*--download"):
+        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path)))
+    assert list(tmp_path.iterdir()) == []
+    assert no_network == []
+
+
+def test_a_folder_that_does_not_exist_is_not_made(tmp_path, no_network):
+    with pytest.raises(lethe.LetheError, match="no cifar-10-batches-py"):
+        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path / "nowhere")))
+    assert not (tmp_path / "nowhere").exists()
+    assert no_network == []
+
+
+@pytest.mark.parametrize("present", [[], FILES[:2], FILES[:-1]])
+def test_missing_files_are_an_error(tmp_path, no_network, present):
+    write_files(tmp_path, dict.fromkeys(present, b"x"))
+    with pytest.raises(lethe.LetheError, match="incomplete or damaged"):
+        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path)))
+    assert no_network == []
+
+
+def test_files_with_another_content_are_an_error_of_one_line(tmp_path, no_network):
+    write_files(tmp_path, dict.fromkeys(FILES, b"garbage" * 100))
+    with pytest.raises(lethe.LetheError, match="a checksum is wrong") as error:
+        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path)))
+    assert "\n" not in str(error.value)
+    assert no_network == []
+
+
+class MakesFolder:
+    """Unpickled, it makes a folder: what a hostile file could do, made visible."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_a_hostile_file_is_not_unpickled(tmp_path):
+    marker = tmp_path / "marker"
+    hostile = pickle.dumps(MakesFolder(marker))
+    pickle.loads(hostile)
+    assert marker.is_dir()  # the file is as hostile as it is meant to be
+    marker.rmdir()
+    write_files(tmp_path, dict.fromkeys(FILES, hostile))
+    with pytest.raises(lethe.LetheError, match="damaged"):
+        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path)))
+    assert not marker.exists()
+
+
+def test_nothing_is_fetched_unless_asked_for():
+    assert DataConfig().download is False
+
+
+def test_a_fetch_that_fails_is_one_line(tmp_path, no_network):
+    with pytest.raises(lethe.LetheError, match="CIFAR-10 could not be"):
+        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path), download=True))
+    assert no_network != []

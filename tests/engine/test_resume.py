@@ -1,0 +1,112 @@
+"""Stop anywhere, start again: the same bits as without the stop."""
+
+import pytest
+import torch
+
+import lethe
+from lethe.engine import Observer, RunDirectory, load_checkpoint
+from lethe.recipes import TRAIN_RECIPES, FOMORecipe, SGDRecipe
+
+
+class StopsAtRecord(Observer):
+    """Stops right after epoch 2 is recorded and saved."""
+
+    def record(self, record):
+        if record["epoch"] == 2:
+            raise KeyboardInterrupt
+
+
+class StopsInStep(Observer):
+    """Stops in the middle of epoch 3: weights have moved that no checkpoint has."""
+
+    def step(self, epochs):
+        if epochs > 2.5:
+            raise KeyboardInterrupt
+
+
+def without_seconds(records):
+    return [{name: value for name, value in record.items() if name != "seconds"} for record in records]
+
+
+@pytest.fixture(scope="module", params=list(TRAIN_RECIPES))
+def left_alone(request, tiny, tmp_path_factory):
+    """A kind of recipe, and a run of it over 4 epochs that nobody stopped."""
+    kind = TRAIN_RECIPES[request.param]
+    directory, _ = tiny(kind, tmp_path_factory.mktemp("alone") / "run", epochs=4).execute()
+    return kind, directory
+
+
+@pytest.mark.parametrize("observer", [StopsAtRecord, StopsInStep])
+def test_a_run_that_was_stopped_and_resumed_equals_one_left_alone(
+    left_alone, observer, tiny, tmp_path, assert_same_bits
+):
+    kind, alone = left_alone
+    recipe = tiny(kind, tmp_path / "run", epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        recipe.execute(observer=observer())
+    stopped = RunDirectory.open(tmp_path / "run")
+    assert stopped.summary() is None
+    assert load_checkpoint(stopped.checkpoint("last"))["epoch"] == 2
+    resumed, records = recipe.execute(resume=stopped)
+    assert without_seconds(resumed.records()) == without_seconds(alone.records()) == without_seconds(records)
+    assert resumed.summary() == alone.summary()
+    checkpoints = sorted(path.name for path in (alone.path / "checkpoints").iterdir())
+    assert sorted(path.name for path in (resumed.path / "checkpoints").iterdir()) == checkpoints
+    for name in checkpoints:
+        one, two = (load_checkpoint(run.path / "checkpoints" / name) for run in (resumed, alone))
+        assert_same_bits(one, two)
+
+
+def test_the_checkpoint_holds_everything_that_moves(left_alone):
+    kind, alone = left_alone
+    state = load_checkpoint(alone.checkpoint("last"))
+    assert set(state) > {"epoch", "model", "optimizer", "scheduler", "method", "generators"}
+    assert set(state["generators"]) == {"data", "attack", "method"}
+    assert "momentum_buffer" in str(state["optimizer"])
+    if issubclass(kind, FOMORecipe):
+        assert "stable" in state["method"]
+        assert alone.checkpoint("best-stable").is_file()
+
+
+def test_a_line_written_just_before_the_crash_is_made_again(tiny, tmp_path):
+    recipe = tiny(SGDRecipe, tmp_path / "run", epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        recipe.execute(observer=StopsAtRecord())
+    stopped = RunDirectory.open(tmp_path / "run")
+    stopped.append({"epoch": 3, "validation/clean": 2.0})  # the crash came between the line and the checkpoint
+    with (stopped.path / "metrics.jsonl").open("a") as file:
+        file.write('{"epoch": 4, "val')
+    resumed, _ = recipe.execute(resume=stopped)
+    assert [record["epoch"] for record in resumed.records()] == [1, 2, 3]
+    assert all(record["validation/clean"] <= 1 for record in resumed.records())
+
+
+def test_a_resume_says_how_far_the_run_is(tiny, tmp_path):
+    class Notes(Observer):
+        def __init__(self):
+            self.steps = []
+
+        def step(self, epochs):
+            self.steps.append(epochs)
+
+    recipe, notes = tiny(SGDRecipe, tmp_path / "run", epochs=3), Notes()
+    with pytest.raises(KeyboardInterrupt):
+        recipe.execute(observer=StopsAtRecord())
+    recipe.execute(resume=RunDirectory.open(tmp_path / "run"), observer=notes)
+    assert notes.steps[0] == 2
+    assert notes.steps == sorted(notes.steps)
+    assert notes.steps[-1] == 3
+
+
+def test_a_run_stopped_before_its_first_checkpoint_is_a_clear_error(tiny, tmp_path):
+    recipe = tiny(SGDRecipe, tmp_path / "run")
+    empty = RunDirectory.create(tmp_path / "run", recipe.options(), torch.device("cpu"))
+    with pytest.raises(lethe.LetheError, match="the run stopped before it saved its first one"):
+        recipe.execute(resume=empty)
+
+
+def test_a_checkpoint_of_another_network_is_a_clear_error(tiny, tmp_path):
+    tiny(SGDRecipe, tmp_path / "run").execute()
+    wider = tiny(SGDRecipe, tmp_path / "run", model=lethe.models.ModelConfig(width=5))
+    with pytest.raises(lethe.LetheError, match="does not fit the run's config"):
+        wider.execute(resume=RunDirectory.open(tmp_path / "run"))

@@ -1,0 +1,59 @@
+"""Which runs belong together, and what their group is called."""
+
+from dataclasses import replace
+
+import pytest
+
+import lethe
+from lethe.attacks import PGD
+from lethe.engine import RunConfig, ScheduleConfig
+from lethe.optim import AMPConfig, SGDConfig
+from lethe.recipes import AMPRecipe, ATRecipe, SGDRecipe
+from lethe.report import group_runs
+
+
+def seeded(recipe, seed, device="auto"):
+    return replace(recipe, run=RunConfig(seed=seed, device=device))
+
+
+def test_runs_that_differ_in_nothing_but_the_seed_are_one_group(finished_run):
+    runs = [finished_run(f"run{seed}", seeded(SGDRecipe(), seed)) for seed in (2, 0, 1)]
+    (group,) = group_runs(runs)
+    assert (group.label, group.recipe, group.seeds) == ("SGD", "sgd", [2, 0, 1])
+    assert group.runs == [run.records() for run in runs]
+    assert group.options == runs[0].config()
+
+
+def test_the_device_makes_no_other_group(finished_run):
+    runs = [finished_run("a", seeded(SGDRecipe(), 0, "cpu")), finished_run("b", seeded(SGDRecipe(), 1, "auto"))]
+    assert len(group_runs(runs)) == 1
+
+
+def test_groups_stay_in_the_order_given_and_one_of_a_kind_has_a_plain_name(finished_run):
+    runs = [finished_run("amp", AMPRecipe()), finished_run("sgd", SGDRecipe())]
+    assert [group.label for group in group_runs(runs)] == ["AMP", "SGD"]
+
+
+def test_two_configs_of_a_recipe_are_told_apart_by_what_differs(finished_run):
+    small, large = AMPRecipe(amp=AMPConfig(epsilon=0.25)), AMPRecipe(amp=AMPConfig(epsilon=1.0))
+    runs = [finished_run("small", small), finished_run("large", large), finished_run("sgd", SGDRecipe())]
+    assert [group.label for group in group_runs(runs)] == ["AMP, epsilon 0.25", "AMP, epsilon 1.0", "SGD"]
+
+
+def test_every_option_that_differs_is_named(finished_run):
+    one = SGDRecipe(sgd=SGDConfig(lr=0.1, weight_decay=0.0), schedule=ScheduleConfig(epochs=5))
+    two = SGDRecipe(sgd=SGDConfig(lr=0.2, weight_decay=0.1), schedule=ScheduleConfig(epochs=5))
+    labels = [group.label for group in group_runs([finished_run("one", one), finished_run("two", two)])]
+    assert labels == ["SGD, lr 0.1, weight-decay 0.0", "SGD, lr 0.2, weight-decay 0.1"]
+
+
+def test_the_same_config_and_seed_twice_is_an_error(finished_run):
+    runs = [finished_run("a", ATRecipe(attack=PGD(steps=3))), finished_run("b", ATRecipe(attack=PGD(steps=3)))]
+    with pytest.raises(lethe.LetheError, match="two runs of 'at' have the same config and the same seed"):
+        group_runs(runs)
+
+
+def test_a_run_that_is_not_finished_is_an_error_that_names_it(finished_run):
+    runs = [finished_run("done"), finished_run("cut", seeded(SGDRecipe(), 1), finish=False)]
+    with pytest.raises(lethe.LetheError, match=r"cut' is not finished: continue it with lethe train --resume"):
+        group_runs(runs)

@@ -1,0 +1,102 @@
+"""Tables by hand: what stands in each cell."""
+
+import statistics
+from dataclasses import replace
+
+import pytest
+
+from lethe.data import DataConfig
+from lethe.engine import RunConfig
+from lethe.recipes import AlmaRecipe, FOMORecipe, SGDRecipe
+from lethe.report import group_runs, sections
+from lethe.report._sections import spread
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0.5], "50.0"),
+        ([0.12345], "12.3"),
+        ([0.4, 0.6], "50.0 ± 14.1"),
+        ([0.1, 0.1, 0.1], "10.0 ± 0.0"),
+        ([-0.01], "-1.0"),
+    ],
+)
+def test_spread_is_the_mean_and_over_seeds_the_sample_deviation(values, text):
+    assert spread(values) == text
+    if len(values) > 1:
+        assert text.endswith(f"{100 * statistics.stdev(values):.1f}")
+
+
+def clean(validation, test):
+    return [
+        {"epoch": i, "validation/clean": v, "test/clean": t}
+        for i, (v, t) in enumerate(zip(validation, test, strict=True), 1)
+    ]
+
+
+def test_standard_runs_are_read_as_errors_over_seeds(finished_run):
+    runs = [
+        finished_run("a", replace(SGDRecipe(), run=RunConfig(seed=0)), clean([0.9, 0.5], [0.8, 0.7])),
+        finished_run("b", replace(SGDRecipe(), run=RunConfig(seed=1)), clean([0.5, 0.9], [0.6, 0.7])),
+    ]
+    (section,) = sections(group_runs(runs))
+    (row,) = section.rows
+    assert section.header == ["method", "best", "last", "gap", "n"]
+    # best: 20 % and 30 %; last: 30 % and 30 %; gap in accuracy: 10 and 0 points
+    assert row.cells == ["25.0 ± 7.1", "30.0 ± 0.0", "5.0 ± 7.1", "2"]
+    assert row.values == pytest.approx([30.0, 30.0])
+    assert not section.higher_is_better
+    (curve,) = section.curves
+    assert curve.x == [1, 2]
+    assert curve.mean == pytest.approx([0.3, 0.3])
+
+
+def test_adversarial_runs_have_a_row_for_the_stable_and_the_working_model(finished_run):
+    records = [
+        {"epoch": 1, **measured("", 0.5, 0.4, 0.9, 0.8), **measured("stable/", 0.3, 0.3, 0.7, 0.7)},
+        {"epoch": 2, **measured("", 0.4, 0.3, 0.95, 0.85), **measured("stable/", 0.6, 0.5, 0.8, 0.75)},
+    ]
+    (section,) = sections(group_runs([finished_run("fomo", FOMORecipe(), records)]))
+    assert [row.label for row in section.rows] == ["FOMO, stable model", "FOMO, working model"]
+    # best, last, gap (robust); clean at the end; best on test; n
+    assert section.rows[0].cells == ["50.0", "50.0", "0.0", "75.0", "50.0", "1"]
+    assert section.rows[1].cells == ["40.0", "30.0", "10.0", "85.0", "40.0", "1"]
+    assert "PGD-20, linf, epsilon 8/255" in section.title
+    assert section.higher_is_better
+    assert [curve.chosen for curve in section.curves] == [2, 1]
+
+
+def measured(prefix, validation_robust, test_robust, validation_clean, test_clean):
+    return {
+        f"{prefix}validation/robust": validation_robust,
+        f"{prefix}test/robust": test_robust,
+        f"{prefix}validation/clean": validation_clean,
+        f"{prefix}test/clean": test_clean,
+    }
+
+
+def test_anytime_runs_add_their_errors_up(finished_run):
+    recipe = AlmaRecipe(data=DataConfig(validation_size=0, test_size=100))
+    records = [
+        {"megabatch": 1, "epoch": 1, "train/loss": 1.0},
+        {"megabatch": 1, "test/errors": 40, "test/clean": 0.6},
+        {"megabatch": 2, "test/errors": 20, "test/clean": 0.8},
+    ]
+    (section,) = sections(group_runs([finished_run("alma", recipe, records)]))
+    assert section.rows[0].cells == ["60", "30.0", "20.0", "1"]
+    assert section.rows[0].values == [60.0]
+    assert "after each of 2 megabatches" in section.title
+    assert section.curves[0].x == [1, 2]
+
+
+def test_each_kind_of_run_has_its_own_section(finished_run):
+    robust = [{"epoch": 1, **measured("", 0.5, 0.4, 0.9, 0.8)}]
+    anytime = [{"megabatch": 1, "test/errors": 1, "test/clean": 0.9}]
+    runs = [
+        finished_run("alma", AlmaRecipe(), anytime),
+        finished_run("sgd"),
+        finished_run("fomo", FOMORecipe(), robust),
+    ]
+    titles = [section.title for section in sections(group_runs(runs))]
+    assert [title.split()[0] for title in titles] == ["Robust", "Test", "Anytime"]
