@@ -16,7 +16,8 @@ def test_versions_and_machine_are_kept(monkeypatch):
     monkeypatch.setattr("sys.argv", ["/somewhere/bin/lethe", "train", "sgd", "--out", "a b"])
     kept = environment(torch.device("cpu"))
     assert kept["command"] == "lethe train sgd --out 'a b'"
-    for package in ("torch", "numpy", "torchvision", "scikit-learn", "lethe-torch"):
+    assert kept["versions"]["torch"] == torch.__version__  # with its build, which the metadata lacks
+    for package in ("numpy", "torchvision", "scikit-learn", "lethe-torch"):
         assert kept["versions"][package] == metadata.version(package)
     assert kept["device"] == "cpu"
     assert kept["threads"] == torch.get_num_threads()

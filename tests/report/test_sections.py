@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from lethe.attacks import PGD
 from lethe.data import DataConfig
 from lethe.engine import RunConfig
-from lethe.recipes import AlmaRecipe, FOMORecipe, SGDRecipe
+from lethe.evaluate import EvaluationConfig
+from lethe.recipes import AlmaRecipe, ATRecipe, FOMORecipe, SGDRecipe
 from lethe.report import group_runs, sections
 from lethe.report._sections import spread
 
@@ -100,3 +102,16 @@ def test_each_kind_of_run_has_its_own_section(finished_run):
     ]
     titles = [section.title for section in sections(group_runs(runs))]
     assert [title.split()[0] for title in titles] == ["Robust", "Test", "Anytime"]
+
+
+def test_runs_under_different_attacks_are_not_put_into_one_table(finished_run):
+    records = [{"epoch": 1, **measured("", 0.5, 0.4, 0.9, 0.8)}]
+    weak, strong = (replace(ATRecipe(), attack=PGD(epsilon=e / 255)) for e in (4, 8))
+    more_steps = replace(ATRecipe(), attack=PGD(epsilon=8 / 255), evaluation=EvaluationConfig(eval_steps=50))
+    runs = [finished_run(name, recipe, records) for name, recipe in zip("abc", (weak, strong, more_steps), strict=True)]
+    titles = [section.title for section in sections(group_runs(runs))]
+    assert titles == [
+        "Robust accuracy, % (PGD-20, linf, epsilon 4/255)",
+        "Robust accuracy, % (PGD-20, linf, epsilon 8/255)",
+        "Robust accuracy, % (PGD-50, linf, epsilon 8/255)",
+    ]
