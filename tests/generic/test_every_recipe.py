@@ -5,7 +5,6 @@ import inspect
 import json
 import re
 import typing
-from importlib import metadata
 
 import pytest
 import torch
@@ -44,7 +43,7 @@ def test_a_run_leaves_its_config_environment_metrics_checkpoints_and_summary(run
     files = {path.name for path in runs.first.path.iterdir()}
     assert files == {"config.json", "environment.json", "metrics.jsonl", "checkpoints", "summary.json"}
     assert runs.first.config()["recipe"] == runs.first.summary()["recipe"] == runs.name
-    assert runs.first.environment()["versions"]["torch"] == metadata.version("torch")
+    assert runs.first.environment()["versions"]["torch"] == torch.__version__
     for line in (runs.first.path / "metrics.jsonl").read_text().splitlines():
         json.loads(line)
 
