@@ -4,7 +4,8 @@
 set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/cifar10-16px
-export OMP_NUM_THREADS=1  # one run a core
+cores=$(nproc)
+export OMP_NUM_THREADS=1  # one run a core; nproc would count one from here on
 mkdir -p runs/cifar10-16px
 one() {
   name=$1 seed=$2 data=$3
@@ -19,6 +20,6 @@ one() {
 }
 export -f one
 for seed in 0 1 2; do for name in fomo at fomo-without-forgetting; do echo "$name $seed $data"; done; done |
-  xargs -P "$(nproc)" -L 1 bash -c 'one "$@"' _
+  xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 lethe report runs/cifar10-16px/{at,fomo,fomo-without-forgetting}-seed{0,1,2} --out "$here"
 rm "$here/report.html"  # the page repeats the others

@@ -28,7 +28,7 @@ def one_of(name: str, value: str, known: Iterable[str]) -> str:
 def fraction(name: str, value: float) -> float:
     """Return ``value`` if it lies in [0, 1]."""
     if not 0.0 <= value <= 1.0:  # also refuses nan
-        raise LetheError(f"{name} must lie in [0, 1], got {value}. For 3.5 % write 0.035.")
+        raise LetheError(f"{name} must lie in [0, 1], got {value}: it is a share, 0.035 for 3.5 %.")
     return value
 
 

@@ -69,6 +69,7 @@ def test_the_l2_optimum_of_a_linear_model(random_start):
 def test_the_result_stays_in_the_ball_and_in_the_range(norm, epsilon, step_size, steps, dtype, loss, seed):
     x, y = images(seed=seed)
     x = x.to(dtype)
+    epsilon = min(epsilon, 1.0) if norm == "linf" else epsilon
     attack = PGD(epsilon, step_size, steps, norm=norm, loss=loss)
     found = attack(convolutional().to(dtype), x, y, torch.Generator().manual_seed(seed))
     assert found.shape == x.shape
@@ -189,6 +190,7 @@ def test_a_step_costs_two_forward_passes(steps):
     [
         ({"epsilon": -1 / 255}, "epsilon must be a finite number of at least 0"),
         ({"step_size": float("inf")}, "step_size must be"),
+        ({"epsilon": 8}, "for 8 grey levels write 8/255"),
         ({"steps": -1}, "steps must be at least 0"),
         ({"norm": "l1"}, "unknown norm 'l1'"),
         ({"loss": "cw"}, "unknown loss 'cw'"),
@@ -211,3 +213,13 @@ def test_a_bad_option_is_an_error(options, message):
 def test_images_outside_the_range_are_an_error(x, message):
     with pytest.raises(ValueError, match=message):
         PGD()(convolutional(), x, torch.tensor([0]))
+
+
+def test_in_half_precision_an_image_without_gradient_stays():
+    class Blind(nn.Module):
+        def forward(self, x):
+            return x.flatten(1)[:, :2] * 0
+
+    x = torch.rand(2, 1, 2, 2).half()
+    attack = PGD(epsilon=0.5, step_size=0.1, steps=2, norm="l2", random_start=False)
+    assert torch.equal(attack(Blind(), x, torch.tensor([0, 1])), x)

@@ -94,3 +94,8 @@ def test_temperature_scales_back():
     logits, stable = torch.randn(2, 4, 3, dtype=torch.float64) * 1e-4
     cold, hot = (consistency_loss(logits, stable, temperature=t).item() for t in (1.0, 10.0))
     assert hot == pytest.approx(cold, rel=0.02)  # for small logits T² cancels the division
+
+
+def test_half_precision_weights_are_refused():
+    with pytest.raises(ValueError, match="keep the weights in fp32"):
+        StableModel(constant(1.0).to(torch.bfloat16), 0.999)

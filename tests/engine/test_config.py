@@ -51,3 +51,9 @@ def test_a_device_that_is_not_here_is_one_line():
     for device in ("no-such-device", "cuda:99"):
         with pytest.raises(lethe.LetheError, match="is not available here: use --device cpu or auto"):
             RunConfig(device=device).torch_device()
+
+
+def test_a_run_of_one_epoch_keeps_its_learning_rate():
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.1)
+    ScheduleConfig(epochs=1).build(optimizer)
+    assert optimizer.param_groups[0]["lr"] == 0.1

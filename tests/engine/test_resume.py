@@ -98,11 +98,14 @@ def test_a_resume_says_how_far_the_run_is(tiny, tmp_path):
     assert notes.steps[-1] == 3
 
 
-def test_a_run_stopped_before_its_first_checkpoint_is_a_clear_error(tiny, tmp_path):
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tiny, tmp_path):
     recipe = tiny(SGDRecipe, tmp_path / "run")
     empty = RunDirectory.create(tmp_path / "run", recipe.options(), torch.device("cpu"))
-    with pytest.raises(lethe.LetheError, match="the run stopped before it saved its first one"):
-        recipe.execute(resume=empty)
+    empty.append({"epoch": 1})  # written, but the checkpoint was not
+    _, resumed = recipe.execute(resume=empty)
+    _, alone = tiny(SGDRecipe, tmp_path / "alone").execute()
+    assert [r["train/loss"] for r in resumed] == [r["train/loss"] for r in alone]
+    assert [r["epoch"] for r in empty.records()] == [1, 2]
 
 
 def test_a_checkpoint_of_another_network_is_a_clear_error(tiny, tmp_path):

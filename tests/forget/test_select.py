@@ -69,7 +69,6 @@ def test_predicates_of_a_name_or_of_a_name_and_a_parameter():
     [
         (forget.named("layer4.*"), "'layer4.*' matches no parameter"),
         (forget.named("head.*", "haed.weight"), "Did you mean 'head.weight'"),
-        (forget.later_layers(0.0), "selects no parameter"),
         (lambda name: False, "selects no parameter of this Branches; it has"),
     ],
 )
@@ -97,6 +96,13 @@ def test_a_tied_weight_is_selected_once():
 def test_share_out_of_range():
     with pytest.raises(ValueError, match="share must lie in"):
         forget.later_layers(1.5)
+    with pytest.raises(ValueError, match="would select nothing"):
+        forget.later_layers(0)
+
+
+def test_a_name_in_place_of_a_selector_is_an_error():
+    with pytest.raises(ValueError, match=r"for names use named"):
+        forget.random_mask(Branches(), 0.5, select="head.weight")
 
 
 def test_named_needs_a_pattern():

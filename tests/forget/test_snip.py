@@ -103,3 +103,9 @@ def test_no_batch_is_an_error():
 def test_a_frozen_network_is_an_error():
     with pytest.raises(ValueError, match="frozen"):
         forget.snip_mask(network().requires_grad_(False), data(), 0.2)
+
+
+def test_a_saliency_that_is_not_finite_is_an_error():
+    x, y = data(1)[0]
+    with pytest.raises(ValueError, match="has diverged on these batches"):
+        forget.snip_mask(network(), [(x * float("nan"), y)], 0.5)

@@ -188,7 +188,7 @@ def test_it_works_with_amp_and_without_an_optimizer():
     [
         ({"start": -1}, "start must be at least 0"),
         ({"period": 0}, "period must be at least 1"),
-        ({"fraction": 3.5}, "For 3.5 % write 0.035"),
+        ({"fraction": 3.5}, "it is a share, 0.035 for 3.5 %"),
         ({"decay": -0.1}, "decay must lie in"),
         ({"consistency": -1.0}, "consistency must be"),
         ({"select": forget.named("layer4.*")}, "matches no parameter"),
@@ -197,3 +197,17 @@ def test_it_works_with_amp_and_without_an_optimizer():
 def test_a_bad_option_is_found_at_once(options, message):
     with pytest.raises(ValueError, match=message):
         make(network(), **options)
+
+
+def test_the_same_epoch_begins_with_one_forgetting_however_often_it_is_begun():
+    fomo, _ = make(network())
+    assert fomo.begin_epoch(2) is not None
+    assert fomo.begin_epoch(2) is None
+    assert fomo.begin_epoch(5) is not None
+
+
+def test_a_saved_generator_is_not_dropped_in_silence():
+    model = network()
+    fomo, _ = make(model)
+    with pytest.raises(ValueError, match="drew from a generator of its own"):
+        lethe.FOMO(model, None, start=2).load_state_dict(fomo.state_dict())

@@ -331,3 +331,79 @@ def test_misuse_is_told(rule):
     assert same(layer, before)
     with pytest.raises(ValueError, match="has no option 'momentun'"):
         rule.build(layer.parameters(), lr=0.1, momentun=0.9)
+
+
+@every_rule
+def test_gradients_zeroed_outside_the_closure_give_the_same_step(rule):
+    x, ends = torch.randn(16, 6), []
+    for inside in (True, False):
+        model = network()
+        optimizer = rule.build(model.parameters(), lr=0.1, momentum=0.9)
+        torch.manual_seed(3)
+
+        def closure(model=model, optimizer=optimizer, inside=inside):
+            if inside:
+                optimizer.zero_grad()
+            model(x).square().mean().backward()
+
+        for _ in range(2):
+            optimizer.zero_grad()
+            optimizer.step(closure)
+        ends.append(model)
+    assert same(*ends)
+
+
+@every_rule
+def test_a_state_of_the_base_optimizer_alone_can_be_loaded(rule):
+    model = network()
+    plain = torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
+    optimizer = rule.build(model.parameters(), lr=0.1, momentum=0.9)
+    options = {k: v for k, v in optimizer.param_groups[0].items() if k not in ("params", "lr")}
+    optimizer.load_state_dict(plain.state_dict())
+    group = optimizer.param_groups[0]
+    assert {k: v for k, v in group.items() if k not in ("params", "lr")} == options
+    assert group["lr"] == 0.3
+    optimizer.step(closure_for(model, optimizer, torch.randn(16, 6)))
+
+
+@every_rule
+def test_a_layer_frozen_while_it_holds_a_gradient_is_left_alone(rule):
+    model = network()
+    optimizer = rule.build(model.parameters(), lr=0.0)
+    model(torch.randn(16, 6)).square().sum().backward()
+    model[3].weight.requires_grad_(False)
+    before = model[3].weight.detach().clone()
+
+    def closure():
+        model(torch.ones(16, 6)).square().mean().backward()
+
+    optimizer.step(closure)
+    assert torch.equal(model[3].weight, before)
+
+
+def test_one_name_cannot_be_an_option_of_both_optimizers():
+    with pytest.raises(ValueError, match="Adadelta has an option 'rho' of its own"):
+        lethe.SAM(network().parameters(), torch.optim.Adadelta, rho=0.05)
+
+
+@pytest.mark.parametrize("kind", [lethe.AWP, lethe.RWP])
+def test_weights_without_a_matrix_are_refused_where_nothing_could_be_perturbed(kind):
+    with pytest.raises(ValueError, match="nothing that AWP or RWP could perturb"):
+        kind([nn.Parameter(torch.ones(3))], lr=0.1)
+
+
+def test_norms_of_half_precision_tensors_do_not_overflow():
+    from lethe.optim._shards import norm_of_all, norms
+
+    large = [torch.full((100, 100), 1000.0, dtype=dtype) for dtype in (torch.float16, torch.bfloat16)]
+    assert [n.item() for n in norms(large)] == pytest.approx([1e5, 1e5], rel=1e-4)
+    assert norm_of_all(large).item() == pytest.approx(2**0.5 * 1e5, rel=1e-4)
+
+
+def test_instance_norms_statistics_move_once_a_step():
+    model = nn.Sequential(nn.Conv1d(1, 2, 1), nn.InstanceNorm1d(2, track_running_stats=True), nn.Flatten())
+    optimizer = lethe.SAM(model.parameters(), lr=0.1)
+    plain, x = copy.deepcopy(model), torch.randn(4, 1, 8)
+    optimizer.step(closure_for(model, optimizer, x))
+    plain(x)
+    assert torch.equal(model[1].running_mean, plain[1].running_mean)

@@ -55,5 +55,5 @@ def test_the_same_config_and_seed_twice_is_an_error(finished_run):
 
 def test_a_run_that_is_not_finished_is_an_error_that_names_it(finished_run):
     runs = [finished_run("done"), finished_run("cut", seeded(SGDRecipe(), 1), finish=False)]
-    with pytest.raises(lethe.LetheError, match=r"cut' is not finished: continue it with lethe train --resume"):
+    with pytest.raises(lethe.LetheError, match=r"cut' is not finished: leave it out, or"):
         group_runs(runs)

@@ -9,7 +9,7 @@ from lethe.attacks import PGD
 from lethe.data import DataConfig
 from lethe.engine import RunConfig
 from lethe.evaluate import EvaluationConfig
-from lethe.recipes import AlmaRecipe, ATRecipe, FOMORecipe, SGDRecipe
+from lethe.recipes import AlmaRecipe, AMPRecipe, ATRecipe, FOMORecipe, SGDRecipe
 from lethe.report import group_runs, sections
 from lethe.report._sections import spread
 
@@ -111,7 +111,29 @@ def test_runs_under_different_attacks_are_not_put_into_one_table(finished_run):
     runs = [finished_run(name, recipe, records) for name, recipe in zip("abc", (weak, strong, more_steps), strict=True)]
     titles = [section.title for section in sections(group_runs(runs))]
     assert titles == [
-        "Robust accuracy, % (PGD-20, linf, epsilon 4/255)",
-        "Robust accuracy, % (PGD-20, linf, epsilon 8/255)",
-        "Robust accuracy, % (PGD-50, linf, epsilon 8/255)",
+        "Robust accuracy, % (digits, PGD-20, linf, epsilon 4/255)",
+        "Robust accuracy, % (digits, PGD-20, linf, epsilon 8/255)",
+        "Robust accuracy, % (digits, PGD-50, linf, epsilon 8/255)",
     ]
+
+
+def test_runs_on_other_images_are_not_put_into_one_table(finished_run):
+    records = clean([0.9, 0.5], [0.8, 0.7])
+    pooled = replace(AMPRecipe(), data=DataConfig(dataset="cifar10", image_size=16))
+    made = sections(group_runs([finished_run("a", SGDRecipe(), records), finished_run("b", pooled, records)]))
+    assert [section.title for section in made] == ["Test error, % (digits)", "Test error, % (cifar10 at 16x16)"]
+    assert [row.label for section in made for row in section.rows] == ["SGD", "AMP"]
+
+
+def test_rows_of_one_table_name_the_options_in_which_they_differ(finished_run):
+    records = clean([0.9, 0.5], [0.8, 0.7])
+    noisy = replace(AMPRecipe(), data=DataConfig(label_noise=0.3))
+    (section,) = sections(group_runs([finished_run("a", SGDRecipe(), records), finished_run("b", noisy, records)]))
+    assert [row.label for row in section.rows] == ["SGD, label-noise 0.0", "AMP, label-noise 0.3"]
+
+
+def test_options_that_cannot_change_a_result_do_not_part_runs(finished_run):
+    records = clean([0.9, 0.5], [0.8, 0.7])
+    other = replace(SGDRecipe(), run=RunConfig(seed=1), evaluation=EvaluationConfig(eval_steps=3, eval_batch_size=7))
+    (section,) = sections(group_runs([finished_run("a", SGDRecipe(), records), finished_run("b", other, records)]))
+    assert [(row.label, row.cells[-1]) for row in section.rows] == [("SGD", "2")]

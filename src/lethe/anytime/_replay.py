@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lethe._check import LetheError, at_least, one_of
+from lethe._check import LetheError, at_least, nearest, one_of
 
 
 class Replay(Protocol):
@@ -76,7 +76,7 @@ MODES: dict[str, Replay] = {
 def replay_rule(replay: str | Replay) -> Replay:
     """The rule that ``replay`` names: full, none, previous, or a rule itself, such as :class:`Buffer`."""
     if not isinstance(replay, str):
-        if not hasattr(replay, "recall"):
+        if isinstance(replay, type) or not hasattr(replay, "recall"):
             raise LetheError(f"replay must be one of {', '.join(MODES)} or Buffer(n), got {replay!r}.")
         return replay
     return MODES[one_of("replay", replay, MODES)]
@@ -84,4 +84,9 @@ def replay_rule(replay: str | Replay) -> Replay:
 
 def parse_replay(text: str) -> Replay:
     """The rule that a command line names: full, none, previous, or a number, the size of a buffer."""
-    return Buffer(int(text)) if text.isdigit() else replay_rule(text)
+    if text.isdigit():
+        return Buffer(int(text))
+    if text not in MODES:
+        known = f"{', '.join(MODES)} or a number, the size of a buffer"
+        raise LetheError(f"replay must be {known}; got {text!r}.{nearest(text, MODES)}")
+    return MODES[text]

@@ -65,8 +65,8 @@ class MegabatchStream:
         at_least("megabatches", megabatches, 1)
         if not 0.0 <= validation < 1.0:
             raise LetheError(f"validation must lie in [0, 1), got {validation}: it is a share of each megabatch.")
-        if not isinstance(dataset, Sized):
-            raise LetheError("a stream needs a data set with a length; iterable data sets have none.")
+        if not isinstance(dataset, Sized) or not hasattr(dataset, "__getitem__"):
+            raise LetheError("a stream needs a data set with a length and items by index, not an iterable or a loader.")
         count = len(dataset)
         trained = int((1.0 - validation) * count + 1e-9)
         if trained < megabatches:

@@ -65,15 +65,16 @@ class L2:
 
     def step(self, gradient: Tensor, step_size: float) -> Tensor:
         """The gradient of each image, scaled to the length; an image without gradient stays."""
-        return gradient * _per_image(step_size / _lengths(gradient).clamp_min(1e-12), gradient)
+        return (gradient * _per_image(step_size / _lengths(gradient).clamp_min(1e-12), gradient)).to(gradient.dtype)
 
     def project(self, delta: Tensor, epsilon: float) -> Tensor:
         """Shorten what is too long."""
-        return delta * _per_image((epsilon / _lengths(delta).clamp_min(1e-12)).clamp(max=1.0), delta)
+        return (delta * _per_image((epsilon / _lengths(delta).clamp_min(1e-12)).clamp(max=1.0), delta)).to(delta.dtype)
 
 
 def _lengths(images: Tensor) -> Tensor:
-    lengths: Tensor = torch.linalg.vector_norm(images.flatten(1), dim=1)
+    wide = torch.promote_types(images.dtype, torch.float32)  # in fp16, 1e-12 would be 0
+    lengths: Tensor = torch.linalg.vector_norm(images.flatten(1), dim=1, dtype=wide)
     return lengths
 
 

@@ -46,6 +46,10 @@ class PGD:
         non_negative("step_size", self.step_size)
         at_least("steps", self.steps, 0)
         one_of("norm", self.norm, CONSTRAINTS)
+        if self.norm == "linf" and self.epsilon > 1:
+            raise LetheError(
+                f"epsilon is in the unit of images in [0, 1], got {self.epsilon}: for 8 grey levels write 8/255."
+            )
         one_of("loss", self.loss, LOSSES)
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:

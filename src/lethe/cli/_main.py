@@ -19,7 +19,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit status: 0, 1 after an error in the run, 2 for a wrong call, 130 if stopped."""
+    """Run a command and return its exit status: 0, 2 after an error, 130 if stopped."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help", "help"):
         print("usage: lethe COMMAND [OPTIONS]\n")
@@ -43,6 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lethe: error: {error.name} is not installed; {hint}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("lethe: stopped. A training run goes on with: lethe train --resume RUN", file=sys.stderr)
+        print("lethe: stopped", file=sys.stderr)
         return 130
     return status

@@ -15,19 +15,11 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 
 from lethe._check import LetheError, nearest, one_of
 from lethe.recipes import Recipe, load_recipe
+from lethe.recipes._file import number
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
 registry = ConstructorRegistry()
-
-
-def _number(text: str) -> float:
-    """A number or a fraction: ``0.5`` or ``8/255``."""
-    numerator, slash, denominator = text.partition("/")
-    try:
-        return float(numerator) / float(denominator) if slash else float(text)
-    except ZeroDivisionError:
-        raise ValueError(f"cannot divide by zero: {text!r}") from None
 
 
 @registry.primitive_rule
@@ -37,16 +29,17 @@ def _fractions(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[float] | Non
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar="FLOAT",
-        instance_from_str=lambda words: _number(words[0]),
+        instance_from_str=lambda words: number(words[0]),
         is_instance=lambda value: isinstance(value, float),
         str_from_instance=lambda value: [_as_fraction(value)],
     )
 
 
 def _as_fraction(value: float) -> str:
-    """8/255 for people who think so, everything else as it is."""
+    """8/255 where the decimal is endless; 0.2, which is 51/255, as it is."""
     whole = value * 255
-    return f"{round(whole)}/255" if 0 < value < 0.5 and abs(whole - round(whole)) < 1e-9 else str(value)
+    endless = len(str(value)) > 8
+    return f"{round(whole)}/255" if endless and abs(whole - round(whole)) < 1e-9 else str(value)
 
 
 def take(words: list[str], option: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -34,13 +35,17 @@ class ProgressObserver(Observer):
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.where: Path | None = None
         self._bar: Progress | None = None
         self._started, self._last_line = 0.0, 0.0
         self._epochs, self._done = 0, 0.0
         self._first: float | None = None
 
-    def begin(self, title: str, epochs: int) -> None:
-        """Start the bar."""
+    def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
+        """Say where the run goes, and start the bar."""
+        self.where = where
+        if where is not None:
+            self.console.print(f"{title}: {where}", markup=False, soft_wrap=True)
         self._epochs, self._started, self._last_line, self._first = epochs, time.monotonic(), 0.0, None
         if self.console.is_terminal:
             columns = (

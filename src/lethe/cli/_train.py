@@ -38,6 +38,9 @@ def command(words: list[str]) -> int:
     observer = ProgressObserver(console)
     try:
         directory, _ = recipe.execute(observer=observer, resume=directory)
+    except KeyboardInterrupt:
+        observer.end(f"stopped; go on with: lethe train --resume {observer.where}" if observer.where else "stopped")
+        return 130
     finally:
         observer.end("")
     print_sections(sections(group_runs([directory])), console)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lethe._check import fraction
+from lethe._check import LetheError, fraction
 
 
 class StableModel:
@@ -24,10 +24,18 @@ class StableModel:
     Args:
         model: the network to average; a deep copy of it is made.
         decay: in [0, 1]. 0 follows the working model, 1 keeps the even average of all updates.
+
+    Raises:
+        LetheError: ``decay`` out of range, or weights in half precision.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = fraction("decay", decay)
+        if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
+            raise LetheError(
+                "a moving average of half-precision weights stands still, since its steps round to nothing: keep the "
+                "weights in fp32 and use autocast."
+            )
         self.updates = 0
         self.module = copy.deepcopy(model).eval().requires_grad_(False)
 

@@ -2,7 +2,7 @@
 
 from lethe.data._augment import AUGMENTATIONS
 from lethe.data._batches import batches
-from lethe.data._config import DataConfig, Splits, load
+from lethe.data._config import DataConfig, Splits, facts, load
 from lethe.data._image_set import ImageSet
 
-__all__ = ["AUGMENTATIONS", "DataConfig", "ImageSet", "Splits", "batches", "load"]
+__all__ = ["AUGMENTATIONS", "DataConfig", "ImageSet", "Splits", "batches", "facts", "load"]

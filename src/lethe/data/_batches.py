@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from lethe._check import LetheError
 from lethe.data._augment import Augmentation, none
 from lethe.data._image_set import ImageSet, as_float
 
@@ -29,6 +30,8 @@ def batches(
     A last batch of a single image is joined to the one before: batch norm cannot train on one.
     """
     count = len(data)
+    if count == 0:
+        raise LetheError("there is no image in this set to cut into batches.")
     order = None
     if shuffle is not None:
         order = torch.randperm(count, generator=shuffle, device=shuffle.device).to(data.labels.device)

@@ -72,6 +72,12 @@ class Splits:
         return replace(self, train=train, validation=validation, test=test)
 
 
+def facts(dataset: str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    """Classes, and mean and deviation of the channels, of a data set."""
+    source = _digits if dataset == "digits" else _cifar10
+    return 10, source.MEAN, source.STD
+
+
 def load(config: DataConfig) -> Splits:
     """Read, split, pool and corrupt as ``config`` says.
 
@@ -108,8 +114,12 @@ def load(config: DataConfig) -> Splits:
     if config.image_size is not None:
         _require("image_size", config.image_size, train.images.shape[-1])
         train, validation, test = (part.pooled(config.image_size) for part in (train, validation, test))
-    source = _digits if config.dataset == "digits" else _cifar10
-    return Splits(train, validation, test, source.MEAN, source.STD, round(config.label_noise * train_size))
+    if config.augment == "crop-flip" and min(train.images.shape[-2:]) <= 4:
+        raise LetheError(
+            "crop-flip pads by 4 and needs images larger than 4x4: set a larger image_size, or augment none."
+        )
+    _, mean, std = facts(config.dataset)
+    return Splits(train, validation, test, mean, std, round(config.label_noise * train_size))
 
 
 def _require(name: str, asked: int, available: int) -> None:

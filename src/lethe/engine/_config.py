@@ -31,8 +31,8 @@ class RunConfig:
             return torch.device("cuda" if torch.cuda.is_available() else "cpu")
         try:
             device = torch.device(self.device)
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
+            torch.zeros(1, device=device).item()
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise LetheError(f"device {self.device!r} is not available here: use --device cpu or auto.") from error
         return device
 
@@ -59,4 +59,5 @@ class ScheduleConfig:
 
     def build(self, optimizer: Optimizer) -> MultiStepLR:
         """The scheduler, stepped once an epoch."""
-        return MultiStepLR(optimizer, [round(m * self.epochs) for m in self.milestones], self.gamma)
+        epochs = [max(1, round(m * self.epochs)) for m in self.milestones]  # at 0 it would fall before it began
+        return MultiStepLR(optimizer, epochs, self.gamma)

@@ -134,8 +134,8 @@ def train_epoch(
     mean_loss = float(total_loss) / seen
     if not torch.isfinite(total_loss):
         raise LetheError(
-            f"the loss is {mean_loss} in epoch {t.epoch}: training has diverged. Lower --lr"
-            " (or the perturbation's --epsilon or --inner-lr)."
+            f"the loss is {mean_loss} in epoch {t.epoch}: training has diverged. "
+            "Lower --lr, or what perturbs the weights."
         )
     record: dict[str, Any] = {
         "epoch": t.epoch,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 
 class Observer:
     """Told how a run goes. This one looks away; a progress bar or a live table overrides what it needs."""
 
-    def begin(self, title: str, epochs: int) -> None:
-        """A run of so many epochs begins (anew after a resume: the first ``step`` says how far it is)."""
+    def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
+        """A run of so many epochs begins, in this folder (after a resume the first ``step`` says how far it is)."""
 
     def step(self, epochs: float) -> None:
         """So many epochs are done, fractions included."""

@@ -46,12 +46,14 @@ def run_training(
         augment: name of the augmentation of training images.
         observer: told how the run goes.
         title: what the observer calls the run.
-        resume: go on from the checkpoint ``last``.
+        resume: go on from the checkpoint ``last``, or from the start if the run was stopped before there was one.
     """
     observer = observer or Observer()
     metric = "clean" if attack is None else "robust"
     records: list[dict[str, Any]] = []
-    if resume:
+    if resume and not directory.checkpoint("last").is_file():
+        directory.keep_records([])  # stopped in its first epoch: it begins anew
+    elif resume:
         state = load_checkpoint(directory.checkpoint("last"))
         try:
             training.load_state_dict(state)
@@ -69,7 +71,7 @@ def run_training(
         )
         for prefix in ("", "stable/")
     }
-    observer.begin(title, schedule.epochs)
+    observer.begin(title, schedule.epochs, directory.path)
     observer.step(training.epoch)
     while training.epoch < schedule.epochs:
         done = training.epoch

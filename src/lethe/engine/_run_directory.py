@@ -91,7 +91,7 @@ class RunDirectory:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict[str, Any]]:
-        """All lines of the metrics; a last line that a crash cut short is left out."""
+        """The lines of the metrics, up to one that a crash cut short."""
         path = self.path / "metrics.jsonl"
         if not path.is_file():
             return []

@@ -53,7 +53,9 @@ def reinitialize(
     Args:
         model: the network.
         masks: ``{parameter name: bool tensor of its shape}``, True = forget.
-        optimizer: its state of the masked entries (momentum, Adam's moments) is set to zero. None: no state is touched.
+        optimizer: its state of the masked entries (momentum, Adam's moments) is set to zero; its count of steps is the
+            whole tensor's and stays, so that Adam's first updates of fresh weights are some three to six times as
+            long as its learning rate. None: no state is touched.
         generator: source of randomness, on the CPU; None is torch's global one.
 
     Returns:

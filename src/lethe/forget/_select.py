@@ -37,14 +37,14 @@ Select: TypeAlias = "Selector | Predicate | None"
 
 def _weight_names(model: nn.Module) -> list[str]:
     """Names of the weights of convolutional and linear layers, in module order, tied weights once."""
-    layers = {
-        id(module.weight) for module in model.modules() if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd))
-    }
+    kinds = (nn.Linear, nn.modules.conv._ConvNd)
+    # Not `module.weight`, which would run a parametrization, and with it perhaps move a buffer.
+    layers = {id(module._parameters.get("weight")) for module in model.modules() if isinstance(module, kinds)}
     return [name for name, parameter in model.named_parameters() if id(parameter) in layers]
 
 
 weights = Selector("weights", _weight_names)
-"""The weights of all convolutional and linear layers; no bias, no normalisation. The default everywhere."""
+"""The weights of all convolutional and linear layers; no bias, no normalisation. The default of every criterion."""
 
 everything = Selector("everything", lambda model: [name for name, _ in model.named_parameters()])
 """Every parameter, biases and normalisation included, as LURE's published code ranks them."""
@@ -59,7 +59,8 @@ def later_layers(share: float) -> Selector:
     Args:
         share: in (0, 1].
     """
-    fraction("share", share)
+    if fraction("share", share) == 0:
+        raise LetheError("later_layers(0) would select nothing: name a share above 0, 0.5 for the later half.")
 
     def find(model: nn.Module) -> list[str]:
         names = _weight_names(model)
@@ -100,6 +101,8 @@ def selected_parameters(model: nn.Module, select: Select) -> dict[str, Tensor]:
         LetheError: nothing is selected.
     """
     select = weights if select is None else select
+    if not callable(select) and not isinstance(select, Selector):
+        raise LetheError(f"select must be a selector or a predicate, got {select!r}: for names use named('layer4.*').")
     if isinstance(select, Selector):
         chosen, description = set(select.find(model)), repr(select)
     else:

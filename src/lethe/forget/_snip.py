@@ -64,6 +64,8 @@ def snip_mask(
     if seen == 0:
         raise LetheError("snip_mask got no batch: give it at least one pair of images and labels.")
     saliency = [(t * p.detach()).abs() for t, p in zip(totals, parameters, strict=True)]
+    if not all(bool(s.isfinite().all()) for s in saliency):
+        raise LetheError("the saliency is not finite: the loss, or the network, has diverged on these batches.")
     count = int(fraction * sum(s.numel() for s in saliency))
     if count == 0:
         return {name: torch.zeros_like(p, dtype=torch.bool) for name, p in chosen.items()}

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lethe._check import at_least, non_negative
+from lethe._check import LetheError, at_least, non_negative
 from lethe._check import fraction as check_fraction
 from lethe.consolidate import StableModel, consistency_loss
 from lethe.forget import Forgotten, Select, later_layers, random_mask, reinitialize
+from lethe.forget._select import selected_parameters
 
 
 class FOMO:
@@ -34,7 +35,8 @@ class FOMO:
                 fomo.end_step()                                        # 3
         evaluate(fomo.stable)
 
-    Cost: the average, which is element-wise, and after the first forgetting one forward pass of the stable model.
+    Cost: the average, which is element-wise, and after the first forgetting one forward pass of the stable model for
+    each pass of the optimizer.
 
     Args:
         model: the working network.
@@ -78,8 +80,9 @@ class FOMO:
         self.select = later_layers(0.5) if select is None else select
         self.model, self.optimizer, self.generator = model, optimizer, generator
         self.forgettings = 0
+        self._forgot_at = -1  # the epoch of the last forgetting
         self._stable = StableModel(model, decay)
-        random_mask(model, 0.0, select=self.select, generator=torch.Generator())  # raises where select matches nothing
+        selected_parameters(model, self.select)  # raises where it matches nothing
 
     @property
     def stable(self) -> nn.Module:
@@ -89,14 +92,16 @@ class FOMO:
     def begin_epoch(self, epoch: int) -> Forgotten | None:
         """Forget, when this epoch (from 0) is due.
 
+        A second call for the same epoch does nothing: a run resumed within an epoch begins it anew.
+
         Returns:
             What was forgotten, or None.
         """
-        if epoch < self.start or (epoch - self.start) % self.period:
+        if epoch < self.start or (epoch - self.start) % self.period or epoch == self._forgot_at:
             return None
         masks = random_mask(self.model, self.fraction, select=self.select, generator=self.generator)
         forgotten = reinitialize(self.model, masks, optimizer=self.optimizer, generator=self.generator)
-        self.forgettings += 1
+        self.forgettings, self._forgot_at = self.forgettings + 1, epoch
         return forgotten
 
     def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
@@ -117,14 +122,17 @@ class FOMO:
         self._stable.update(self.model)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed run needs: the stable model, the count of forgettings, the generator's state."""
+        """What a resumed run needs: stable model, forgettings, and the generator's state if there is one."""
         generator = None if self.generator is None else self.generator.get_state()
-        return {"stable": self._stable.state_dict(), "forgettings": self.forgettings, "generator": generator}
+        counts = {"forgettings": self.forgettings, "forgot_at": self._forgot_at}
+        return {"stable": self._stable.state_dict(), **counts, "generator": generator}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
         self._stable.load_state_dict(state["stable"])
-        self.forgettings = int(state["forgettings"])
+        self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
+        if self.generator is None and state["generator"] is not None:
+            raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
         if self.generator is not None and state["generator"] is not None:
             self.generator.set_state(state["generator"])
 

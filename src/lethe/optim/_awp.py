@@ -9,7 +9,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lethe._check import at_least, non_negative
+from lethe._check import LetheError, at_least, non_negative
 from lethe.optim._shards import local, norm_of_all, norms
 from lethe.optim._two_pass import TwoPassOptimizer
 
@@ -61,6 +61,7 @@ class AWP(TwoPassOptimizer):
             dropout=dropout,
             step_at=step_at,
         )
+        _require_matrices(self.param_groups)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("gamma", group["gamma"])
@@ -70,7 +71,7 @@ class AWP(TwoPassOptimizer):
 
     def _perturb(self, inner: int) -> None:
         for group in self.param_groups:
-            weights = [p for p in group["params"] if p.ndim > 1 and p.grad is not None]
+            weights = [p for p in group["params"] if p.ndim > 1 and p.requires_grad and p.grad is not None]
             if not weights:
                 continue
             gradients = [p.grad for p in weights]
@@ -132,6 +133,7 @@ class RWP(TwoPassOptimizer):
             dropout=dropout,
             step_at=step_at,
         )
+        _require_matrices(self.param_groups)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("gamma", group["gamma"])
@@ -160,3 +162,8 @@ class RWP(TwoPassOptimizer):
             here = local(weights)
             torch._foreach_copy_(here, local([self._saved[p] for p in weights]))
             torch._foreach_add_(here, torch._foreach_mul(local(deltas), (gamma * factor).to(here[0].device)))
+
+
+def _require_matrices(groups: list[dict[str, Any]]) -> None:
+    if not any(p.ndim > 1 for group in groups for p in group["params"]):
+        raise LetheError("no parameter has more than one dimension: there is nothing that AWP or RWP could perturb.")

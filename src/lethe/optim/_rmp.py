@@ -25,7 +25,8 @@ class RMP(TwoPassOptimizer):
         params: parameters or parameter groups; ``epsilon`` may differ by group.
         base_optimizer: the torch optimizer class that makes the final step.
         epsilon: at least 0; AMP's paper: 0.1.
-        generator: source of the perturbations, on the device of the weights; None is torch's global one.
+        generator: source of the perturbations; None is torch's global one. Its state is yours to save: it is not in
+            ``state_dict()``.
         base_kwargs: the base optimizer's own options, ``lr`` among them.
     """
 
@@ -61,4 +62,10 @@ class RMP(TwoPassOptimizer):
                     )
                 if weight.requires_grad:
                     bound = math.sqrt(group["epsilon"] / weight.numel())
-                    weight.add_(self._buffer(self._delta, weight).uniform_(-bound, bound, generator=self.generator))
+                    delta = self._buffer(self._delta, weight)
+                    if self.generator is None or self.generator.device == weight.device:
+                        delta.uniform_(-bound, bound, generator=self.generator)
+                    else:
+                        drawn = torch.empty(weight.shape, dtype=weight.dtype, device=self.generator.device)
+                        delta.copy_(drawn.uniform_(-bound, bound, generator=self.generator))
+                    weight.add_(delta)

@@ -19,10 +19,12 @@ def local(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def norms(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The l2 norm of each whole tensor, in fp32 at least: in fp16 the 1e-12 that is added to norms would be 0."""
-    found = torch._foreach_norm(list(tensors), 2)
-    whole = [n.full_tensor() if sharded(n) else n for n in found]  # type: ignore[attr-defined]
-    return [n.to(torch.promote_types(n.dtype, torch.float32)) for n in whole]
+    """The l2 norm of each whole tensor, in fp32 at least: in fp16 it may overflow, and 1e-12 is 0."""
+    if any(t.dtype in (torch.float16, torch.bfloat16) for t in tensors):
+        found = [torch.linalg.vector_norm(t, dtype=torch.promote_types(t.dtype, torch.float32)) for t in tensors]
+    else:
+        found = list(torch._foreach_norm(list(tensors), 2))
+    return [n.full_tensor() if sharded(n) else n for n in found]
 
 
 def norm_of_all(tensors: Sequence[Tensor]) -> Tensor:

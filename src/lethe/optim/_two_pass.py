@@ -64,6 +64,7 @@ class TwoPassOptimizer(Optimizer):
         one_of("dropout", dropout, ("fresh", "same"))
         one_of("step_at", step_at, ("restored", "perturbed"))
         _refuse_unknown(base_optimizer, base_kwargs)
+        _refuse_shared(base_optimizer, rule_defaults)
         super().__init__(params, dict(rule_defaults))
         self.batch_statistics, self.dropout, self.step_at = batch_statistics, dropout, step_at
         self._rule_defaults = dict(rule_defaults)
@@ -101,9 +102,9 @@ class TwoPassOptimizer(Optimizer):
                 the weights and at each perturbation; the base optimizer steps with the gradient of its last call.
             ascent_closure: the same for the passes that only find the perturbation, in place of ``closure``, which
                 is then called once, at the last. RWP's keeps the samples with a small loss alone.
-            grad_scaler: for fp16 autocast; the closures then call ``grad_scaler.scale(loss).backward()``, and you call
-                ``grad_scaler.update()`` after the step. The gradients of every pass are unscaled; an overflow in any of
-                them skips the step and leaves weights and momentum as they were.
+            grad_scaler: for fp16 autocast; the closures then call ``grad_scaler.scale(loss).backward()``, and neither
+                unscale nor clip; you call ``grad_scaler.update()`` after the step. The gradients of every pass are
+                unscaled; an overflow in any of them skips the step and leaves weights and momentum as they were.
             ascent_context: entered around every pass but the last. ``ddp_model.no_sync`` keeps those passes free of
                 communication: each rank then perturbs by its own gradient.
 
@@ -136,6 +137,9 @@ class TwoPassOptimizer(Optimizer):
             for number in range(first, passes + 1):  # pass 0 is at the weights, the last one's gradient is stepped with
                 if number:
                     self._perturb(number - 1)
+                    stale = [p.grad for p in weights if p.grad is not None]
+                    if stale:  # should the closure not zero them: two passes never belong into one gradient
+                        torch._foreach_zero_(local(stale))
                     if draws is not None:
                         draws.again()
                 still = number > first and self.batch_statistics == "first"
@@ -205,9 +209,13 @@ class TwoPassOptimizer(Optimizer):
         return self.base_optimizer.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load what :meth:`state_dict` returned."""
+        """Load what :meth:`state_dict` returned, or a state of the base optimizer alone."""
         self.base_optimizer.load_state_dict(state_dict)
         self._share_with_base()
+        for group in self.param_groups:  # a state of the base optimizer alone, or of another rule, lacks ours
+            for key, value in self._rule_defaults.items():
+                group.setdefault(key, value)
+            self._check_group(group)
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's own keeps three entries only and would lose the base optimizer in a pickle or a deep copy.
@@ -276,3 +284,11 @@ def _refuse_unknown(base_optimizer: Callable[..., Optimizer], kwargs: dict[str, 
         if option not in known:
             hint = " (epsilon is given too)" if option == "eps" else ""
             raise LetheError(f"{name} has no option {option!r}{hint}; it takes {', '.join(list(known)[1:])}.")
+
+
+def _refuse_shared(base_optimizer: Callable[..., Optimizer], rule: dict[str, Any]) -> None:
+    """Groups hold the rule's options beside the base optimizer's: one name cannot mean both."""
+    shared = set(rule) & set(inspect.signature(base_optimizer).parameters)
+    if shared:
+        name = getattr(base_optimizer, "__name__", "the base optimizer")
+        raise LetheError(f"{name} has an option {min(shared)!r} of its own: this rule cannot be put over it.")

@@ -62,7 +62,13 @@ class AlmaRecipe(Recipe):
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(epochs=10, milestones=(0.4, 0.8)))
     stream: StreamConfig = field(default_factory=StreamConfig)
 
-    def between(self, model: nn.Module, new: ImageSet, optimizer: SGD, generator: torch.Generator) -> Forgotten | None:
+    def __post_init__(self) -> None:
+        if self.data.validation_size != 0:
+            raise LetheError(
+                "a stream has no validation set of its own: leave --validation-size out, and set --holdout."
+            )
+
+    def between(self, model: nn.Module, new: ImageSet, generator: torch.Generator) -> Forgotten | None:
         """Act on the model before it trains on a megabatch that is not the first."""
         return None
 
@@ -93,7 +99,7 @@ class AlmaRecipe(Recipe):
         streams = generators(self.run.seed)
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std).to(device)
         directory = RunDirectory.create(self.out(), self.options(), device)
-        observer.begin(self.name, len(stream) * self.schedule.epochs)
+        observer.begin(self.name, len(stream) * self.schedule.epochs, directory.path)
         observer.step(0.0)
         records: list[dict[str, Any]] = []
         for megabatch in stream:
@@ -129,7 +135,7 @@ class AlmaRecipe(Recipe):
             splits.train.subset(list(part.indices)) for part in (megabatch.train, megabatch.validation, megabatch.new)
         )
         optimizer = SGD(model.parameters(), **self.sgd.kwargs())
-        event = None if number == 1 else self.between(model, new, optimizer, streams["method"])
+        event = None if number == 1 else self.between(model, new, streams["method"])
         training = Training(model, optimizer, self.schedule.build(optimizer), Standard(), NoMethod(), streams)
         best, best_epoch, best_weights = -1.0, 0, dict[str, Any]()
         done = megabatch.index * self.schedule.epochs
@@ -165,8 +171,8 @@ class LureRecipe(AlmaRecipe):
 
     lure: LUREConfig = field(default_factory=LUREConfig)
 
-    def between(self, model: nn.Module, new: ImageSet, optimizer: SGD, generator: torch.Generator) -> Forgotten | None:
+    def between(self, model: nn.Module, new: ImageSet, generator: torch.Generator) -> Forgotten | None:
         """Forget the least salient weights, measured on the first of the new images."""
         seen = new.subset(list(range(min(self.lure.snip_images, len(new)))))
         lure = LURE(self.lure.fraction, generator=generator)
-        return lure.forget(model, batches(seen, self.schedule.batch_size), optimizer=optimizer)
+        return lure.forget(model, batches(seen, self.schedule.batch_size))

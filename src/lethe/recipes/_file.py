@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import typing
@@ -15,16 +16,26 @@ from lethe.recipes._base import Recipe
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
 
+def number(text: str) -> float:
+    """A number or a fraction: ``0.5`` or ``8/255``."""
+    numerator, slash, denominator = text.partition("/")
+    try:
+        return float(numerator) / float(denominator) if slash else float(text)
+    except ZeroDivisionError:
+        raise ValueError(f"cannot divide by zero: {text!r}") from None
+
+
 def load_recipe(path: Path, known: Mapping[str, type[RecipeType]]) -> RecipeType:
     """The recipe that a config file describes.
 
     Args:
-        path: a run's ``config.json``, or a file like it; options it leaves out take the recipe's defaults.
+        path: a run directory, its ``config.json``, or a file like it; options it leaves out take the recipe's defaults.
         known: recipes by name.
 
     Raises:
         LetheError: no such file, not JSON, or a recipe or option that does not exist.
     """
+    path = path / "config.json" if path.is_dir() else path
     try:
         content = json.loads(path.read_text())
     except OSError as error:
@@ -64,6 +75,9 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
     allowed = typing.get_args(kind) or (kind,)
     if float in allowed and type(value) is int:
         return float(value)
+    if float in allowed and isinstance(value, str) and "/" in value:
+        with contextlib.suppress(ValueError):
+            return number(value)
     if type(value) not in allowed:
         names = " or ".join("null" if k is type(None) else k.__name__ for k in allowed)
         raise LetheError(f"{where} must be {names}, got {value!r}.")

@@ -120,7 +120,7 @@ class ATRecipe(SGDRecipe):
     """PGD adversarial training: the baseline that FOMO is measured against."""
 
     name: ClassVar[str] = "at"
-    source: ClassVar[str] = "Madry et al., ICLR 2018; settings of Rice et al., ICML 2020"
+    source: ClassVar[str] = "Madry et al., ICLR 2018"
     cost: ClassVar[str] = "(2K + 3)F for PGD-K"
 
     attack: PGD = field(default_factory=PGD)

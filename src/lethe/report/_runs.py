@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lethe._check import LetheError
@@ -47,11 +47,11 @@ def group_runs(directories: Sequence[RunDirectory]) -> list[Group]:
     for directory in directories:
         if directory.summary() is None:
             raise LetheError(
-                f"the run {str(directory.path)!r} is not finished: "
-                "continue it with lethe train --resume, or leave it out."
+                f"the run {str(directory.path)!r} is not finished: leave it out, or, if it is one of lethe train, "
+                "continue it with --resume."
             )
         options = directory.config()
-        key = json.dumps({**options, "run": {**options["run"], "seed": None, "device": None}}, sort_keys=True)
+        key = json.dumps(_what_matters(options), sort_keys=True)
         grouped.setdefault(key, []).append(directory)
     firsts = [members[0].config() for members in grouped.values()]
     groups = []
@@ -65,16 +65,53 @@ def group_runs(directories: Sequence[RunDirectory]) -> list[Group]:
     return groups
 
 
-def _flat(options: dict[str, Any]) -> dict[str, Any]:
-    sections = {k: v for k, v in options.items() if isinstance(v, dict) and k != "run"}
-    return {key: value for section in sections.values() for key, value in section.items()}
+def measured_alike(groups: Sequence[Group]) -> list[list[Group]]:
+    """Groups whose numbers may stand in one table, labelled by the recipe and the options in which they differ.
+
+    Test images, attack and stream must be the same.
+    """
+    found: dict[tuple[object, ...], list[Group]] = {}
+    for group in groups:
+        found.setdefault(_measured_on(group.options), []).append(group)
+    return [
+        [replace(g, label=_label(g.options, [o.options for o in alike])) for g in alike] for alike in found.values()
+    ]
+
+
+def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
+    data = options["data"]
+    key: list[object] = [data[name] for name in ("dataset", "image_size", "test_size", "split_seed")]
+    if "stream" in options:
+        return ("anytime", options["stream"]["megabatches"], *key)
+    if "attack" in options:
+        attack = [options["attack"][name] for name in ("norm", "epsilon", "step_size", "random_start", "loss")]
+        return ("robust", options["evaluation"]["eval_steps"], *attack, *key)
+    return ("standard", *key)
+
+
+def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
+    """The options without those that cannot change a result."""
+    idle = {"run": ("seed", "device"), "data": ("data_dir", "download"), "evaluation": ("eval_batch_size",)}
+    if "attack" not in options:
+        idle["evaluation"] = ("eval_batch_size", "eval_steps")
+    return {
+        name: {k: v for k, v in section.items() if k not in idle.get(name, ())}
+        if isinstance(section, dict)
+        else section
+        for name, section in options.items()
+    }
 
 
 def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
+    """The recipe, and the options that another of these runs has too, with another value."""
     name = LABELS.get(options["recipe"], str(options["recipe"]))
-    others = [_flat(other) for other in everyone if other["recipe"] == options["recipe"] and other != options]
-    mine = _flat(options)
-    differing = [key for key, value in mine.items() if any(other.get(key) != value for other in others)]
+    mine, others = _flat(options), [_flat(other) for other in everyone]
+    differing = [key for key, value in mine.items() if any(other.get(key, value) != value for other in others)]
     if not differing:
         return name
     return f"{name}, " + ", ".join(f"{key.replace('_', '-')} {mine[key]}" for key in differing)
+
+
+def _flat(options: dict[str, Any]) -> dict[str, Any]:
+    sections = [section for section in _what_matters(options).values() if isinstance(section, dict)]
+    return {key: value for section in sections for key, value in section.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lethe.report._best_last import BestLast, best_last
-from lethe.report._runs import Group
+from lethe.report._runs import Group, measured_alike
 
 
 @dataclass(frozen=True)
@@ -74,32 +74,27 @@ def spread(values: Sequence[float]) -> str:
 
 
 def sections(groups: Sequence[Group]) -> list[Section]:
-    """The sections that these groups give: adversarial runs, standard runs, anytime runs."""
-    anytime = [g for g in groups if "stream" in g.options]
-    robust = [g for g in groups if "attack" in g.options]
-    standard = [g for g in groups if g not in anytime and g not in robust]
-    made: list[Section] = []
-    # Accuracies under different attacks, or on streams of different length, are not to be compared in one table.
-    made += [_robust(alike) for alike in _alike(robust, _attack)]
-    if standard:
-        made.append(_standard(standard))
-    made += [_anytime(alike) for alike in _alike(anytime, lambda group: group.options["stream"]["megabatches"])]
-    return made
+    """The sections that these groups give: adversarial runs, standard runs, anytime runs.
+
+    What was measured on other images, under another attack or along another stream is not put into one table.
+    """
+    robust, standard, anytime = [], [], []
+    for alike in measured_alike(groups):
+        options = alike[0].options
+        if "stream" in options:
+            anytime.append(_anytime(alike))
+        elif "attack" in options:
+            robust.append(_robust(alike))
+        else:
+            standard.append(_standard(alike))
+    return [*robust, *standard, *anytime]
 
 
-def _alike(groups: Sequence[Group], key: Callable[[Group], object]) -> list[list[Group]]:
-    """Groups with the same key together, in the order of their first."""
-    found: dict[object, list[Group]] = {}
-    for group in groups:
-        found.setdefault(key(group), []).append(group)
-    return list(found.values())
-
-
-def _attack(group: Group) -> tuple[object, ...]:
-    """What the robust accuracy is measured under."""
-    attack = group.options["attack"]
-    names = ("norm", "epsilon", "step_size", "random_start", "loss")
-    return (*(attack[name] for name in names), group.options["evaluation"]["eval_steps"])
+def _on(group: Group) -> str:
+    """The data set, and the size its images were pooled to."""
+    data = group.options["data"]
+    size = data["image_size"]
+    return str(data["dataset"]) + (f" at {size}x{size}" if size else "")
 
 
 def _models(group: Group, metric: str) -> list[tuple[str, str]]:
@@ -130,7 +125,8 @@ def _robust(groups: Sequence[Group]) -> Section:
             curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
     attack = groups[0].options["attack"]
     steps = groups[0].options["evaluation"]["eval_steps"]
-    title = f"Robust accuracy, % (PGD-{steps}, {attack['norm']}, epsilon {_radius(attack['epsilon'])})"
+    under = f"PGD-{steps}, {attack['norm']}, epsilon {_radius(attack['epsilon'])}"
+    title = f"Robust accuracy, % ({_on(groups[0])}, {under})"
     header = ["method", "best", "last", "gap", "clean, last", "best on test", "n"]
     notes = [
         "best: at the epoch chosen on validation images. best on test: chosen on the test set itself; it flatters."
@@ -149,7 +145,9 @@ def _standard(groups: Sequence[Group]) -> Section:
         curves.append(_curve(group.label, group, "test/clean", lambda value: 1 - value, found[0].best_epoch))
     header, axes = ["method", "best", "last", "gap", "n"], ("epoch", "test error, %")
     notes = ["best: at the epoch chosen on validation images."]
-    return Section("Test error, %", header, rows, axes, curves, ("test error at the end", "%"), False, notes)
+    return Section(
+        f"Test error, % ({_on(groups[0])})", header, rows, axes, curves, ("test error at the end", "%"), False, notes
+    )
 
 
 def _anytime(groups: Sequence[Group]) -> Section:
@@ -163,7 +161,7 @@ def _anytime(groups: Sequence[Group]) -> Section:
         rows.append(Row(group.label, cells, counts))
         curves.append(Curve(group.label, [record["megabatch"] for record in measured[0]], errors))
     header = ["method", "cumulative error, images", "mean error, %", "final error, %", "n"]
-    title = f"Anytime learning: test error after each of {len(curves[0].x)} megabatches"
+    title = f"Anytime learning: test error after each of {len(curves[0].x)} megabatches ({_on(groups[0])})"
     axes = ("megabatch", "test error, %")
     notes = ["cumulative error: misclassified test images, summed over the megabatches."]
     return Section(title, header, rows, axes, curves, ("cumulative error", "images"), False, notes)

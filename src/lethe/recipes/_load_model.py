@@ -1,0 +1,39 @@
+"""The network that a run has trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import nn
+
+from lethe import models
+from lethe._check import LetheError
+from lethe.data import facts
+from lethe.engine import RunDirectory, load_checkpoint
+from lethe.recipes._file import load_recipe
+from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
+
+
+def load_model(run: str | Path, checkpoint: str = "best") -> nn.Module:
+    """Build a run's network and load the weights of one of its checkpoints, on the CPU, in evaluation mode.
+
+    Args:
+        run: the run directory.
+        checkpoint: ``best``, ``best-stable`` (both chosen on validation images), ``last``, or of an anytime run
+            ``megabatch-3``.
+
+    Returns:
+        From images (B, C, H, W) in [0, 1] to logits (B, K); normalisation is inside.
+
+    Raises:
+        LetheError: no run directory, or no such checkpoint; the message names those that there are.
+    """
+    directory = RunDirectory.open(Path(run))
+    path = directory.checkpoint(checkpoint)
+    if not path.is_file():
+        there = ", ".join(sorted(p.stem for p in path.parent.glob("*.pt"))) or "none"
+        raise LetheError(f"the run {str(run)!r} has no checkpoint {checkpoint!r}; it has: {there}.")
+    recipe = load_recipe(directory.path, {**TRAIN_RECIPES, **ANYTIME_RECIPES})
+    model = models.build(recipe.model, *facts(recipe.data.dataset))
+    model.load_state_dict(load_checkpoint(path)["model"])
+    return model.eval()
