@@ -3,6 +3,8 @@
 A mask is ``{parameter name: bool tensor}``, True = forget. ``select`` says which parameters may be chosen at all.
 """
 
+from lethe.forget._fisher import fisher_mask
+from lethe.forget._magnitude import magnitude_mask
 from lethe.forget._random import random_mask
 from lethe.forget._reinitialize import Forgotten, reinitialize
 from lethe.forget._select import Select, Selector, everything, later_layers, named, weights
@@ -13,7 +15,9 @@ __all__ = [
     "Select",
     "Selector",
     "everything",
+    "fisher_mask",
     "later_layers",
+    "magnitude_mask",
     "named",
     "random_mask",
     "reinitialize",

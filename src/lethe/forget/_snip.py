@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from lethe._check import LetheError
 from lethe._check import fraction as check_fraction
-from lethe._guard import evaluation_mode
+from lethe.forget._gradients import batch_gradients
+from lethe.forget._ranking import lowest
 from lethe.forget._select import Select, selected_parameters
 
 
@@ -34,40 +34,25 @@ def snip_mask(
         model: the network.
         batches: pairs of images (B, C, H, W) and labels (B,), anywhere; they are moved to the weights' device.
         fraction: share to forget, in [0, 1]. LURE: 0.2.
-        select: which parameters are ranked; default: convolutional and linear weights.
+        select: which parameters are ranked; default: convolutional and linear weights. Frozen ones are left out.
         loss: from logits (B, K) and labels (B,) to a scalar.
 
     Returns:
         ``{parameter name: bool tensor of its shape}``, True = forget (the least salient).
 
     Raises:
-        LetheError: ``fraction`` outside [0, 1], no batch, or ``select`` matches nothing.
+        LetheError: ``fraction`` outside [0, 1], no batch, all selected parameters frozen, a saliency that is not
+            finite, or ``select`` matches nothing.
 
     Where LURE's code and Lethe differ:
         The code ranks every parameter, biases and normalisation too (``select=lethe.forget.everything`` does), and
         always uses the first 100 images of the first megabatch; here the caller chooses the batches.
     """
     check_fraction("fraction", fraction)
-    chosen = {name: p for name, p in selected_parameters(model, select).items() if p.requires_grad}
-    if not chosen:
-        raise LetheError("all selected parameters are frozen (requires_grad is False), so none has a saliency.")
-    names, parameters = list(chosen), list(chosen.values())
-    totals = [torch.zeros_like(p) for p in parameters]
-    device, seen = parameters[0].device, 0
-    with evaluation_mode(model), torch.enable_grad():
-        for x, y in batches:
-            value = loss(model(x.to(device)), y.to(device))
-            for total, gradient in zip(totals, torch.autograd.grad(value, parameters, allow_unused=True), strict=True):
-                if gradient is not None:
-                    total += gradient.abs()
-            seen += 1
-    if seen == 0:
-        raise LetheError("snip_mask got no batch: give it at least one pair of images and labels.")
-    saliency = [(t * p.detach()).abs() for t, p in zip(totals, parameters, strict=True)]
-    if not all(bool(s.isfinite().all()) for s in saliency):
-        raise LetheError("the saliency is not finite: the loss, or the network, has diverged on these batches.")
-    count = int(fraction * sum(s.numel() for s in saliency))
-    if count == 0:
-        return {name: torch.zeros_like(p, dtype=torch.bool) for name, p in chosen.items()}
-    threshold = torch.cat([s.flatten() for s in saliency]).kthvalue(count).values
-    return {name: s <= threshold for name, s in zip(names, saliency, strict=True)}
+    selected = selected_parameters(model, select)
+    chosen = {name: p for name, p in selected.items() if p.requires_grad} or selected
+    totals = [torch.zeros_like(p) for p in chosen.values()]
+    for gradients in batch_gradients(model, chosen, batches, loss):
+        for total, gradient in zip(totals, gradients, strict=True):
+            total += gradient.abs()
+    return lowest({n: (t * p.detach()).abs() for (n, p), t in zip(chosen.items(), totals, strict=True)}, fraction)
