@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 from lethe.optim import RULES
 
 
@@ -18,5 +20,6 @@ def test_two_ranks_give_the_result_of_one_process():
     for name in RULES:
         assert f"{name}, DDP, batch norm False" in done.stdout
         assert f"{name}, DDP, batch norm True" in done.stdout
-        assert f"{name}, FSDP2" in done.stdout
-    assert done.stdout.count("refused") == 1  # RMP, whose draw would depend on the sharding
+        if hasattr(torch.cpu.Stream, "record_event"):  # torch 2.6 cannot shard on the CPU
+            assert f"{name}, FSDP2" in done.stdout
+            assert done.stdout.count("refused") == 1  # RMP, whose draw would depend on the sharding

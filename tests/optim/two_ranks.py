@@ -94,7 +94,8 @@ def main():
             assert torch.equal(*others), f"{name}: ranks differ after ascents without synchronisation"
         if name == "AMP":
             check("AMP, DDP, ascents apart", far(apart.parameters(), amp_apart(network(False)).parameters()))
-    for name, rule in RULES.items():
+    shards = RULES if hasattr(torch.cpu.Stream, "record_event") else {}  # torch 2.6 cannot shard on the CPU
+    for name, rule in shards.items():
         one = list(train(rule, network(False), halves).parameters())
         sharded = network(False)
         for layer in sharded:
