@@ -1,6 +1,7 @@
 """Two real ranks under torchrun, with gloo."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,27 @@ import torch
 from lethe.optim import RULES
 
 
-def test_two_ranks_give_the_result_of_one_process():
-    worker = Path(__file__).with_name("two_ranks.py")
+def under_torchrun(worker, seconds):
+    """What two ranks printed; none of them outlives the test."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(worker)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.endswith("all equal\n")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
+        try:
+            out, errors = process.communicate(timeout=seconds)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)  # torchrun ends its ranks, which are sessions of their own
+            raise
+    assert process.returncode == 0, out + errors
+    return out
+
+
+def test_two_ranks_give_the_result_of_one_process():
+    out = under_torchrun(Path(__file__).with_name("two_ranks.py"), 300)
+    assert out.endswith("all equal\n")
     for name in RULES:
-        assert f"{name}, DDP, batch norm False" in done.stdout
-        assert f"{name}, DDP, batch norm True" in done.stdout
+        assert f"{name}, DDP, batch norm False" in out
+        assert f"{name}, DDP, batch norm True" in out
         if hasattr(torch.cpu.Stream, "record_event"):  # torch 2.6 cannot shard on the CPU
-            assert f"{name}, FSDP2" in done.stdout
-            assert done.stdout.count("refused") == 1  # RMP, whose draw would depend on the sharding
+            assert f"{name}, FSDP2" in out
+            assert out.count("refused") == 1  # RMP, whose draw would depend on the sharding
