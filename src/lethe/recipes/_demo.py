@@ -47,14 +47,14 @@ def demo_runs() -> list[DemoRun]:
     # The start is early, because on so few images overfitting is; fraction is the paper's (unverified) one.
     fomo = FOMOConfig(start=0.2, period=4, fraction=0.035, decay=0.99, consistency=3.0)
     fewer = replace(data, train_size=400)  # an attack makes an epoch some ten times as long
-    stream_data = replace(data, validation_size=0)
-    stream = StreamConfig(megabatches=6)
+    stream_data = replace(data, train_size=1000, validation_size=0, label_noise=0.2)
+    stream = StreamConfig(megabatches=5)
     stream_schedule = ScheduleConfig(epochs=8, batch_size=64, milestones=(0.4, 0.8))
     fixed: list[Recipe] = [
         FOMORecipe(data=fewer, schedule=schedule, sgd=sgd, evaluation=evaluation, attack=attack, fomo=fomo),
         ATRecipe(data=fewer, schedule=schedule, sgd=sgd, evaluation=evaluation, attack=attack),
     ]
-    lure = LUREConfig(fraction=0.5)
+    lure = LUREConfig(fraction=0.2)
     repeated: list[Recipe] = [
         AMPRecipe(data=data, schedule=schedule, sgd=sgd, evaluation=evaluation),
         SGDRecipe(data=data, schedule=schedule, sgd=sgd, evaluation=evaluation),

@@ -161,7 +161,7 @@ def _anytime(groups: Sequence[Group]) -> Section:
         rows.append(Row(group.label, cells, counts))
         curves.append(Curve(group.label, [record["megabatch"] for record in measured[0]], errors))
     header = ["method", "cumulative error, images", "mean error, %", "final error, %", "n"]
-    title = f"Anytime learning: test error after each of {len(curves[0].x)} megabatches ({_on(groups[0])})"
+    title = f"Test error after each of {len(curves[0].x)} megabatches, % ({_on(groups[0])})"
     axes = ("megabatch", "test error, %")
     notes = ["cumulative error: misclassified test images, summed over the megabatches."]
     return Section(title, header, rows, axes, curves, ("cumulative error", "images"), False, notes)
