@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from lethe.report._sections import Section
 
@@ -18,7 +20,7 @@ def draw(made: Sequence[Section]) -> bytes:
 
     A dot marks the epoch that the validation set chose.
     """
-    figure = Figure(figsize=(4.6 * len(made), 4.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(4.8 * len(made), 4.8), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(made), squeeze=False)[0]
     for panel, section in zip(panels, made, strict=True):
@@ -36,12 +38,13 @@ def draw(made: Sequence[Section]) -> bytes:
             elif curve.chosen is not None:
                 at = curve.x.index(curve.chosen)
                 panel.plot(curve.x[at], mean[at], "o", color=colour, markersize=6)
-        panel.set_title(section.title, fontsize=9, loc="left")
+        panel.set_title(textwrap.fill(section.title, 56), fontsize=9, loc="left")
         panel.set_xlabel(section.axes[0])
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
         panel.set_ylabel(section.axes[1])
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", alpha=0.25)
-        panel.legend(frameon=False, fontsize=8)
+        panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
