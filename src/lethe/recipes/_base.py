@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,7 +15,7 @@ from lethe.optim import SGDConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class Recipe(ABC):
     """A whole run as a typed config: the sum of its parts' options.
 
     Attributes:
@@ -33,6 +34,7 @@ class Recipe:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     sgd: SGDConfig = field(default_factory=SGDConfig)
 
+    @abstractmethod
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
     ) -> tuple[RunDirectory, list[dict[str, Any]]]:
@@ -45,7 +47,6 @@ class Recipe:
         Returns:
             The run directory and its records, as they stand in ``metrics.jsonl``.
         """
-        raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
         """Name and all options, as JSON knows them. Where a run goes is not part of what it is."""
