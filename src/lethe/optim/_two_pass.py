@@ -137,6 +137,7 @@ class TwoPassOptimizer(Optimizer):
             for number in range(first, passes + 1):  # pass 0 is at the weights, the last one's gradient is stepped with
                 if number:
                     self._perturb(number - 1)
+                if number > first:
                     stale = [p.grad for p in weights if p.grad is not None]
                     if stale:  # should the closure not zero them: two passes never belong into one gradient
                         torch._foreach_zero_(local(stale))
@@ -149,7 +150,7 @@ class TwoPassOptimizer(Optimizer):
                 if grad_scaler is not None and number < passes:
                     grad_scaler.unscale_(self._ascent(number))
                     overflow = overflow + _not_finite(weights)
-                if number == passes or ascent_closure is None:
+                if not results and (number == passes or ascent_closure is None):
                     results.append(cast("Result", returned))
                 if number == first:
                     self._require_gradients(weights)
