@@ -30,7 +30,13 @@ def test_the_demo_trains_three_pairs_and_leaves_tables_a_picture_and_a_page(leth
         assert label in table
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "report.html").read_text().startswith("<!doctype html>")
-    for words in ("Robust accuracy, %", "Test error, %", "Anytime learning", "FOMO, stable model", "Written: demo/"):
+    for words in (
+        "Robust accuracy, %",
+        "Test error, %",
+        "Test error after each of 5 megabatches",
+        "FOMO, stable model",
+        "Written: demo/",
+    ):
         assert words in output
     shutil.rmtree(folder)
 

@@ -101,7 +101,11 @@ def test_each_kind_of_run_has_its_own_section(finished_run):
         finished_run("fomo", FOMORecipe(), robust),
     ]
     titles = [section.title for section in sections(group_runs(runs))]
-    assert [title.split()[0] for title in titles] == ["Robust", "Test", "Anytime"]
+    assert [" ".join(title.split()[:3]) for title in titles] == [
+        "Robust accuracy, %",
+        "Test error, %",
+        "Test error after",
+    ]
 
 
 def test_runs_under_different_attacks_are_not_put_into_one_table(finished_run):
