@@ -22,7 +22,7 @@ def tiny():
     from lethe.evaluate import EvaluationConfig
     from lethe.methods import FOMOConfig
     from lethe.models import ModelConfig
-    from lethe.optim import SGDConfig
+    from lethe.optim import RWPConfig, SGDConfig
     from lethe.recipes import StreamConfig
 
     def make(kind, out=None, *, seed=0, epochs=2, **sections):
@@ -37,6 +37,7 @@ def tiny():
             "evaluation": EvaluationConfig(eval_steps=2),
             "attack": PGD(epsilon=0.1, step_size=0.05, steps=2),
             "fomo": FOMOConfig(start=0.25, period=1, fraction=0.2),
+            "rwp": RWPConfig(rwp_steps=2),
             "stream": StreamConfig(megabatches=2),
         }
         return kind(**{name: section for name, section in small.items() if name in fields} | sections)

@@ -13,7 +13,7 @@ import pytest
     [
         ("tran", "unknown command 'tran'. Did you mean 'train'?"),
         ("--versoin", "unknown command '--versoin'"),
-        ("train", "lethe train needs a recipe: sgd, amp, at, fomo"),
+        ("train", "lethe train needs a recipe: sgd, amp, sam, "),
         ("train fomoo", "unknown recipe 'fomoo'. Did you mean 'fomo'?"),
         ("train lure", "unknown recipe 'lure'"),
         ("anytime lur", "Did you mean 'lure'?"),

@@ -29,6 +29,7 @@ class Training:
         objective: makes batches ready and turns them into a loss.
         method: what else acts on the weights.
         generators: the run's random streams; the loop draws from ``data`` and ``attack``.
+        clip_norm: global norm that the gradients of every pass are clipped to; None: not clipped.
         epoch: finished epochs.
     """
 
@@ -38,7 +39,14 @@ class Training:
     objective: Objective
     method: WeightMethod
     generators: dict[str, torch.Generator]
+    clip_norm: float | None = None
     epoch: int = 0
+
+    def backward(self, loss: Tensor) -> None:
+        """Take the gradient of one pass, clipped."""
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
 
     def state_dict(self) -> dict[str, Any]:
         """The state, made of tensors, numbers and strings alone."""
@@ -112,17 +120,23 @@ def train_epoch(
     seen = 0
     stream = batches(data, batch_size, shuffle=t.generators["data"], augment=AUGMENTATIONS[augment])
     for x_clean, y in stream:
-        x = t.objective.prepare(t.model, x_clean, y, t.generators["attack"])
+        x, targets = t.objective.prepare(t.model, x_clean, y, t.generators["attack"])
 
-        def closure(x: Tensor = x, y: Tensor = y) -> tuple[Tensor, Tensor]:
+        def closure(x: Tensor = x, targets: Tensor = targets) -> tuple[Tensor, Tensor]:
             t.optimizer.zero_grad()
-            loss, logits = t.objective.loss(t.model, x, y)
+            loss, logits = t.objective.loss(t.model, x, targets)
             loss = loss + t.method.consistency(x, logits)
-            loss.backward()  # type: ignore[no-untyped-call]
+            t.backward(loss)
             return loss.detach(), logits.detach()
 
+        def ascend(x: Tensor = x, targets: Tensor = targets) -> None:
+            t.optimizer.zero_grad()
+            if t.objective.ascent_loss is not None:
+                t.backward(t.objective.ascent_loss(t.model, x, targets))
+
+        closures = (closure,) if t.objective.ascent_loss is None else (closure, ascend)
         # torch types a closure's result as float; it hands back whatever the closure returned.
-        loss, logits = cast("tuple[Tensor, Tensor]", t.optimizer.step(cast("Callable[[], float]", closure)))
+        loss, logits = cast("tuple[Tensor, Tensor]", cast("Any", t.optimizer).step(*closures))
         t.method.end_step()
         total_loss += loss * len(y)
         correct += (logits.argmax(1) == y).sum()

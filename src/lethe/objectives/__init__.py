@@ -1,7 +1,9 @@
-"""What a training step minimises: standard and adversarial training."""
+"""What a training step minimises: standard, regularised and adversarial training."""
 
 from lethe.objectives._adversarial import PGDAT
 from lethe.objectives._objective import Objective
+from lethe.objectives._regularised import Flooding, LabelSmoothing, MixUp
+from lethe.objectives._small_loss import SmallLossPGDAT
 from lethe.objectives._standard import Standard
 
-__all__ = ["PGDAT", "Objective", "Standard"]
+__all__ = ["PGDAT", "Flooding", "LabelSmoothing", "MixUp", "Objective", "SmallLossPGDAT", "Standard"]

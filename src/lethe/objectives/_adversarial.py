@@ -15,6 +15,6 @@ class PGDAT(Standard):
     def __init__(self, attack: PGD) -> None:
         self.attack = attack
 
-    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        """Return ``x``, attacked."""
-        return self.attack(model, x, y, generator)
+    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return ``x``, attacked, and ``y``."""
+        return self.attack(model, x, y, generator), y

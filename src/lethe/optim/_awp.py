@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -167,3 +168,31 @@ class RWP(TwoPassOptimizer):
 def _require_matrices(groups: list[dict[str, Any]]) -> None:
     if not any(p.ndim > 1 for group in groups for p in group["params"]):
         raise LetheError("no parameter has more than one dimension: there is nothing that AWP or RWP could perturb.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AWPConfig:
+    """AWP's own options; the base optimizer is SGD."""
+
+    awp_gamma: float = 0.01
+    """Length of the perturbation, as a share of each tensor's norm. The paper: 0.01 with PGD-AT, 0.005 with TRADES."""
+
+    def __post_init__(self) -> None:
+        non_negative("awp_gamma", self.awp_gamma)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RWPConfig:
+    """RWP's own options; the base optimizer is SGD."""
+
+    rwp_gamma: float = 0.01
+    """Length of the perturbation, as a share of the norm of all tensors of more than one dimension."""
+    rwp_steps: int = 10
+    """Ascent steps: each costs one more forward and backward pass."""
+    rwp_threshold: float = 1.7
+    """Only samples with a smaller loss push the weights: 1.7 on CIFAR-10 and SVHN, 4.0 on CIFAR-100."""
+
+    def __post_init__(self) -> None:
+        non_negative("rwp_gamma", self.rwp_gamma)
+        at_least("rwp_steps", self.rwp_steps, 1)
+        non_negative("rwp_threshold", self.rwp_threshold)

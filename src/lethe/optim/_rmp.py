@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -69,3 +70,14 @@ class RMP(TwoPassOptimizer):
                         drawn = torch.empty(weight.shape, dtype=weight.dtype, device=self.generator.device)
                         delta.copy_(drawn.uniform_(-bound, bound, generator=self.generator))
                     weight.add_(delta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RMPConfig:
+    """RMP's own options; the base optimizer is SGD."""
+
+    epsilon: float = 0.1
+    """A tensor of n entries moves by U(±√(epsilon / n)) an entry. AMP's paper: 0.1."""
+
+    def __post_init__(self) -> None:
+        non_negative("epsilon", self.epsilon)

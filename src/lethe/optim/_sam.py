@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -79,3 +80,16 @@ class SAM(TwoPassOptimizer):
         for rho, weights, direction in moves:
             factor = rho / (whole + 1e-12)
             torch._foreach_add_(local(weights), torch._foreach_mul(local(direction), factor.to(weights[0].device)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SAMConfig:
+    """SAM's own options; the base optimizer is SGD."""
+
+    rho: float = 0.05
+    """Length of the perturbation. The papers: 0.05 (SAM), 0.5 to 2 (ASAM)."""
+    adaptive: bool = False
+    """ASAM: lengths relative to each weight."""
+
+    def __post_init__(self) -> None:
+        non_negative("rho", self.rho)

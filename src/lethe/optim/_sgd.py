@@ -1,4 +1,4 @@
-"""The options of plain SGD, the base optimizer of every recipe."""
+"""The options of plain SGD, the base optimizer of every recipe, and of clipping."""
 
 from __future__ import annotations
 
@@ -20,11 +20,15 @@ class SGDConfig:
     """Weight decay (l2), on every parameter."""
     nesterov: bool = False
     """Nesterov's momentum."""
+    clip_norm: float | None = None
+    """Clip the gradients of every pass to this global norm (AMP's script: 50); none: do not."""
 
     def __post_init__(self) -> None:
         non_negative("lr", self.lr)
         non_negative("momentum", self.momentum)
         non_negative("weight_decay", self.weight_decay)
+        if self.clip_norm is not None and not self.clip_norm > 0:
+            raise LetheError(f"clip_norm must be above 0, got {self.clip_norm}: leave it out for no clipping.")
         if self.nesterov and self.momentum == 0:
             raise LetheError("nesterov needs a momentum above 0: set momentum, or leave nesterov off.")
 

@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, RWPRecipe
 from lethe.recipes._anytime import AlmaRecipe, LureRecipe
-from lethe.recipes._train import AMPRecipe, ATRecipe, FOMORecipe, SGDRecipe
+from lethe.recipes._perturbed import AMPRecipe, RMPRecipe, SAMRecipe
+from lethe.recipes._standard import SGDRecipe
 
-TRAIN_RECIPES: dict[str, type[SGDRecipe]] = {r.name: r for r in (SGDRecipe, AMPRecipe, ATRecipe, FOMORecipe)}
-ANYTIME_RECIPES: dict[str, type[AlmaRecipe]] = {r.name: r for r in (AlmaRecipe, LureRecipe)}
+_TRAIN: tuple[type[SGDRecipe], ...] = (
+    SGDRecipe,
+    AMPRecipe,
+    SAMRecipe,
+    RMPRecipe,
+    ATRecipe,
+    FOMORecipe,
+    AWPRecipe,
+    RWPRecipe,
+)
+TRAIN_RECIPES: dict[str, type[SGDRecipe]] = {recipe.name: recipe for recipe in _TRAIN}
+ANYTIME_RECIPES: dict[str, type[AlmaRecipe]] = {recipe.name: recipe for recipe in (AlmaRecipe, LureRecipe)}

@@ -1,8 +1,8 @@
-"""The recipes of `lethe train`: a network trained on one data set from start to end."""
+"""Standard training, and what every recipe of `lethe train` shares: one data set, from start to end."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -23,9 +23,7 @@ from lethe.engine import (
     run_training,
 )
 from lethe.evaluate import EvaluationConfig
-from lethe.methods import FOMOConfig
-from lethe.objectives import PGDAT, Objective, Standard
-from lethe.optim import AMP, AMPConfig
+from lethe.objectives import Objective, Standard
 from lethe.recipes._base import Recipe
 
 
@@ -42,12 +40,12 @@ class SGDRecipe(Recipe):
     def __post_init__(self) -> None:
         at_least("validation_size", 1 if self.data.validation_size is None else self.data.validation_size, 1)
 
-    def optimizer(self, model: nn.Module) -> Optimizer:
-        """What steps."""
+    def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
+        """What steps; ``generator`` is there for rules that draw."""
         return SGD(model.parameters(), **self.sgd.kwargs())
 
-    def objective(self) -> Objective:
-        """What is minimised."""
+    def objective(self, classes: int) -> Objective:
+        """What is minimised, on so many classes."""
         return Standard()
 
     def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
@@ -64,9 +62,16 @@ class SGDRecipe(Recipe):
         streams = generators(self.run.seed)
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std)
         model = model.to(splits.train.labels.device)
-        optimizer = self.optimizer(model)
-        method = self.method(model, optimizer, streams["method"])
-        return Training(model, optimizer, self.schedule.build(optimizer), self.objective(), method, streams)
+        optimizer = self.optimizer(model, streams["method"])
+        return Training(
+            model,
+            optimizer,
+            self.schedule.build(optimizer),
+            self.objective(splits.train.classes),
+            self.method(model, optimizer, streams["method"]),
+            streams,
+            clip_norm=self.sgd.clip_norm,
+        )
 
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
@@ -90,60 +95,3 @@ class SGDRecipe(Recipe):
         )
         directory.finish({"recipe": self.name, "splits": str(splits), "epochs": training.epoch})
         return directory, records
-
-
-@dataclass(frozen=True, kw_only=True)
-class AMPRecipe(SGDRecipe):
-    """Adversarial Model Perturbation: minimise the loss at the worst nearby weights."""
-
-    name: ClassVar[str] = "amp"
-    source: ClassVar[str] = "Zheng, Zhang and Mao, CVPR 2021"
-    cost: ClassVar[str] = "3F (1 + N) for N inner steps"
-
-    amp: AMPConfig = field(default_factory=AMPConfig)
-
-    def optimizer(self, model: nn.Module) -> Optimizer:
-        """AMP over SGD."""
-        a = self.amp
-        return AMP(
-            model.parameters(),
-            epsilon=a.epsilon,
-            inner_lr=a.inner_lr,
-            inner_iter=a.inner_iter,
-            ball=a.ball,
-            **self.sgd.kwargs(),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ATRecipe(SGDRecipe):
-    """PGD adversarial training: the baseline that FOMO is measured against."""
-
-    name: ClassVar[str] = "at"
-    source: ClassVar[str] = "Madry et al., ICLR 2018"
-    cost: ClassVar[str] = "(2K + 3)F for PGD-K"
-
-    attack: PGD = field(default_factory=PGD)
-
-    def objective(self) -> Objective:
-        """Cross-entropy on attacked images."""
-        return PGDAT(self.attack)
-
-    def evaluation_attack(self) -> PGD | None:
-        """The training attack with the evaluation's number of steps."""
-        return replace(self.attack, steps=self.evaluation.eval_steps)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FOMORecipe(ATRecipe):
-    """FOMO: adversarial training that alternates random forgetting and relearning, held by a stable model."""
-
-    name: ClassVar[str] = "fomo"
-    source: ClassVar[str] = "Ramkumar, Zonooz and Arani, ICLR 2024"
-    cost: ClassVar[str] = "(2K + 3)F, and 1F more after the first forgetting"
-
-    fomo: FOMOConfig = field(default_factory=FOMOConfig)
-
-    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
-        """FOMO."""
-        return self.fomo.build(model, optimizer, self.schedule.epochs, generator)

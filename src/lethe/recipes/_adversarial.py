@@ -1,0 +1,85 @@
+"""Adversarial training, and what is done to keep it from overfitting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from lethe.attacks import PGD
+from lethe.engine import WeightMethod
+from lethe.methods import FOMOConfig
+from lethe.objectives import PGDAT, Objective, SmallLossPGDAT
+from lethe.optim import AWP, RWP, AWPConfig, RWPConfig
+from lethe.recipes._standard import SGDRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class ATRecipe(SGDRecipe):
+    """PGD adversarial training: the baseline that FOMO, AWP and RWP are measured against."""
+
+    name: ClassVar[str] = "at"
+    source: ClassVar[str] = "Madry et al., ICLR 2018"
+    cost: ClassVar[str] = "(2K + 3)F for PGD-K"
+
+    attack: PGD = field(default_factory=PGD)
+
+    def objective(self, classes: int) -> Objective:
+        """Cross-entropy on attacked images."""
+        return PGDAT(self.attack)
+
+    def evaluation_attack(self) -> PGD | None:
+        """The training attack with the evaluation's number of steps."""
+        return replace(self.attack, steps=self.evaluation.eval_steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FOMORecipe(ATRecipe):
+    """FOMO: adversarial training that alternates random forgetting and relearning, held by a stable model."""
+
+    name: ClassVar[str] = "fomo"
+    source: ClassVar[str] = "Ramkumar, Zonooz and Arani, ICLR 2024"
+    cost: ClassVar[str] = "(2K + 3)F, and 1F more after the first forgetting"
+
+    fomo: FOMOConfig = field(default_factory=FOMOConfig)
+
+    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+        """FOMO."""
+        return self.fomo.build(model, optimizer, self.schedule.epochs, generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AWPRecipe(ATRecipe):
+    """AWP: adversarial training at weights pushed by a share of each tensor's norm."""
+
+    name: ClassVar[str] = "awp"
+    source: ClassVar[str] = "Wu, Xia and Wang, NeurIPS 2020"
+    cost: ClassVar[str] = "(2K + 6)F for PGD-K"
+
+    awp: AWPConfig = field(default_factory=AWPConfig)
+
+    def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
+        """AWP over SGD."""
+        return AWP(model.parameters(), gamma=self.awp.awp_gamma, **self.sgd.kwargs())
+
+
+@dataclass(frozen=True, kw_only=True)
+class RWPRecipe(ATRecipe):
+    """RWP: as AWP, but only samples with a small loss push the weights, in several steps."""
+
+    name: ClassVar[str] = "rwp"
+    source: ClassVar[str] = "Yu et al., IJCAI 2022"
+    cost: ClassVar[str] = "(2K + 3 + 3N)F for PGD-K and N ascent steps"
+
+    rwp: RWPConfig = field(default_factory=RWPConfig)
+
+    def objective(self, classes: int) -> Objective:
+        """Cross-entropy on attacked images; the ascent's counts small losses only."""
+        return SmallLossPGDAT(self.attack, self.rwp.rwp_threshold)
+
+    def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
+        """RWP over SGD."""
+        return RWP(model.parameters(), gamma=self.rwp.rwp_gamma, inner_iter=self.rwp.rwp_steps, **self.sgd.kwargs())
