@@ -55,7 +55,7 @@ def test_names_that_others_call_keep_their_signatures():
     amp = signature(lethe.AMP)
     assert [name for name, _, _ in amp] == [
         "params", "lr", "epsilon", "inner_lr", "inner_iter", "base_optimizer",
-        "ball", "batch_statistics", "dropout", "base_kwargs",
+        "ball", "base_kwargs",
     ]  # fmt: skip
     assert amp[3:7] == [
         ("inner_lr", False, 1.0),

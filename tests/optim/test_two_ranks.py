@@ -1,5 +1,6 @@
 """Two real ranks under torchrun, with gloo."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import torch
 
 from lethe.optim import RULES
+
+DTYPES = (torch.float64, torch.bfloat16, torch.float16)
 
 
 def under_torchrun(worker, seconds):
@@ -30,8 +33,10 @@ def test_two_ranks_give_the_result_of_one_process():
     out = under_torchrun(Path(__file__).with_name("two_ranks.py"), 300)
     assert out.endswith("all equal\n")
     for name in RULES:
-        assert f"{name}, DDP, batch norm False" in out
-        assert f"{name}, DDP, batch norm True" in out
+        for batch_norm, dtype, cut in itertools.product((False, True), DTYPES, ("whole", "in four")):
+            assert f"{name}, DDP, batch norm {batch_norm}, {dtype}, {cut}: " in out
         if hasattr(torch.cpu.Stream, "record_event"):  # torch 2.6 cannot shard on the CPU
-            assert f"{name}, FSDP2" in out
-            assert out.count("refused") == 1  # RMP, whose draw would depend on the sharding
+            refused = name == "RMP"  # whose draw would depend on the sharding
+            assert (f"{name}, FSDP2: refused" in out) == refused
+            for dtype, cut in itertools.product(DTYPES, ("whole", "in four")):
+                assert (f"{name}, FSDP2, {dtype}, {cut}: " in out) != refused

@@ -1,6 +1,7 @@
 """Run by test_two_ranks.py under torchrun with two gloo ranks: every rule under DDP and FSDP2 against one process."""
 
 import copy
+import itertools
 import sys
 
 import torch
@@ -17,10 +18,14 @@ SGD = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
 STEPS = 5
 
 
-def network(batch_norm):
+DTYPES = {torch.float64: 1e-9, torch.bfloat16: 0.05, torch.float16: 0.02}
+"""What is trained in: double precision, to rounding; the others under autocast, to a share of the way travelled."""
+
+
+def network(batch_norm, dtype=torch.float64):
     torch.manual_seed(0)
     norm = [nn.BatchNorm1d(16)] if batch_norm else []
-    return nn.Sequential(nn.Linear(6, 16), *norm, nn.Tanh(), nn.Linear(16, 3)).double()
+    return nn.Sequential(nn.Linear(6, 16), *norm, nn.Tanh(), nn.Linear(16, 3)).to(dtype)
 
 
 def halves(step):
@@ -30,30 +35,65 @@ def halves(step):
     return list(zip(x.chunk(2), torch.randint(3, (32,), generator=generator).chunk(2), strict=True))
 
 
-def train(rule, model, parts, context=None):
-    """Train on the sum of ``parts(step)``, each an equal share of the batch."""
-    optimizer = rule.build(model.parameters(), **SGD)
+def train(rule, model, parts, context=None, dtype=torch.float64, spoil=None, **options):
+    """Train on the sum of ``parts(step)``, each an equal share of the batch; ``spoil``: (step, pass) that overflows."""
+    optimizer = rule.build(model.parameters(), **SGD, **options)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10) if dtype is torch.float16 else None
     for step in range(STEPS):
-        mine = parts(step)
+        mine, passes = parts(step), []
         torch.manual_seed(step)  # RMP draws the same on every rank
 
-        def closure(mine=mine):
+        def closure(mine=mine, passes=passes, step=step):
             optimizer.zero_grad()
             for x, y in mine:
-                (F.cross_entropy(model(x), y) / len(mine)).backward()
+                images = x if dtype is torch.float64 else x.float()
+                with torch.autocast("cpu", dtype=dtype, enabled=dtype in (torch.bfloat16, torch.float16)):
+                    loss = F.cross_entropy(model(images), y) / len(mine)
+                if spoil == (step, len(passes)):
+                    loss = loss * float("inf")
+                (loss if scaler is None else scaler.scale(loss)).backward()
+            passes.append(1)
 
-        optimizer.step(closure, **({} if context is None else {"ascent_context": context}))
-    return model
+        how = {} if context is None else {"ascent_context": context}
+        optimizer.step(closure, **how, **({} if scaler is None else {"grad_scaler": scaler}))
+        if scaler is not None:
+            scaler.update()
+    return model, scaler
+
+
+def in_four(parts):
+    """Each half as two micro-batches: four in all."""
+    return lambda step: [
+        (x_part, y_part) for x, y in parts(step) for x_part, y_part in zip(x.chunk(2), y.chunk(2), strict=True)
+    ]
 
 
 def far(a, b):
     return max(float((x.detach() - y.detach()).abs().max()) for x, y in zip(a, b, strict=True))
 
 
-def check(name, distance):
+def check(name, distance, bound=1e-9):
     if dist.get_rank() == 0:
         print(f"{name}: {distance:.2e}", flush=True)
-    assert distance < 1e-9, f"{name}: {distance}"
+    assert distance < bound, f"{name}: {distance}"
+
+
+def of_the_way(a, b, batch_norm):
+    """How far a is from b, as a share of how far b is from where both began."""
+
+    def length(one, two):
+        return sum(
+            float((x.detach().double() - y.detach().double()).square().sum()) for x, y in zip(one, two, strict=True)
+        )
+
+    return (length(a, b) / length(b, list(network(batch_norm).parameters()))) ** 0.5
+
+
+def same_on_all_ranks(name, parameters):
+    for parameter in parameters:
+        others = [torch.empty_like(parameter) for _ in range(2)]
+        dist.all_gather(others, parameter.detach())
+        assert torch.equal(*others), f"{name}: the ranks differ"
 
 
 def amp_apart(model, epsilon=0.1):
@@ -74,6 +114,66 @@ def amp_apart(model, epsilon=0.1):
     return model
 
 
+def ddp(name, rule, own, exact):
+    """Every cell under DDP: batch norm, micro-batches, precision, ascents synchronised or apart."""
+    for batch_norm, dtype, cut in itertools.product((False, True), DTYPES, ("whole", "in four")):
+        stored = torch.float64 if dtype is torch.float64 else torch.float32
+        # Micro-batches of a network with batch norm have statistics of their own; without, they are the whole batch.
+        expected = exact[batch_norm, cut if batch_norm else "whole", stored]
+        cell = f"{name}, DDP, batch norm {batch_norm}, {dtype}, {cut}"
+        parts = own if cut == "whole" else in_four(own)
+        start = network(batch_norm, stored)
+        model, _ = train(rule, DistributedDataParallel(start), parts, dtype=dtype)
+        trained = list(model.parameters())
+        if dtype is torch.float64:
+            check(cell, far(trained, expected))
+        else:
+            check(cell, of_the_way(trained, expected, batch_norm), DTYPES[dtype])
+        apart = DistributedDataParallel(copy.deepcopy(start))
+        train(rule, apart, parts, context=apart.no_sync, dtype=dtype)
+        same_on_all_ranks(f"{cell}, ascents apart", apart.parameters())
+    apart = DistributedDataParallel(network(False))
+    train(rule, apart, own, context=apart.no_sync)
+    if name == "AMP":
+        check("AMP, DDP, ascents apart", far(apart.parameters(), amp_apart(network(False)).parameters()))
+    overflow_on_one_rank(name, rule, own)
+
+
+def overflow_on_one_rank(name, rule, own):
+    """An ascent without synchronisation overflows on rank 1 alone: both skip that step, and go on alike."""
+    if rule.passes == 1:
+        return
+    model = DistributedDataParallel(network(False, torch.float32))
+    spoil = (2, 0) if dist.get_rank() == 1 else None
+    _, scaler = train(rule, model, own, context=model.no_sync, dtype=torch.float16, spoil=spoil)
+    same_on_all_ranks(f"{name}, overflow on one rank", model.parameters())
+    assert scaler.get_scale() == 2.0**9, f"{name}: rank {dist.get_rank()} has not skipped"
+    assert all(torch.isfinite(p).all() for p in model.parameters())
+
+
+def fsdp(name, rule, own, exact):
+    """Every cell under FSDP2; False where it is refused."""
+    for dtype, cut in itertools.product(DTYPES, ("whole", "in four")):
+        stored = torch.float64 if dtype is torch.float64 else torch.float32
+        sharded = network(False, stored)
+        for layer in sharded:
+            if list(layer.parameters()):
+                fully_shard(layer)
+        fully_shard(sharded)
+        try:
+            train(rule, sharded, own if cut == "whole" else in_four(own), dtype=dtype)
+        except lethe.LetheError as error:
+            if dist.get_rank() == 0:
+                print(f"{name}, FSDP2: refused: {error}", flush=True)
+            return
+        trained = [p.full_tensor() for p in sharded.parameters()]
+        cell, expected = f"{name}, FSDP2, {dtype}, {cut}", exact[False, "whole", stored]
+        if dtype is torch.float64:
+            check(cell, far(trained, expected))
+        else:
+            check(cell, of_the_way(trained, expected, False), DTYPES[dtype])
+
+
 def main():
     dist.init_process_group("gloo")
     rank = dist.get_rank()
@@ -82,33 +182,16 @@ def main():
         return [halves(step)[rank]]
 
     for name, rule in RULES.items():
-        for batch_norm in (False, True):
-            one = list(train(rule, network(batch_norm), halves).parameters())
-            ddp = train(rule, DistributedDataParallel(network(batch_norm)), own)
-            check(f"{name}, DDP, batch norm {batch_norm}", far(ddp.parameters(), one))
-        apart = DistributedDataParallel(network(False))
-        train(rule, apart, own, context=apart.no_sync)
-        for parameter in apart.parameters():
-            others = [torch.empty_like(parameter) for _ in range(2)]
-            dist.all_gather(others, parameter.detach())
-            assert torch.equal(*others), f"{name}: ranks differ after ascents without synchronisation"
-        if name == "AMP":
-            check("AMP, DDP, ascents apart", far(apart.parameters(), amp_apart(network(False)).parameters()))
-    shards = RULES if hasattr(torch.cpu.Stream, "record_event") else {}  # torch 2.6 cannot shard on the CPU
-    for name, rule in shards.items():
-        one = list(train(rule, network(False), halves).parameters())
-        sharded = network(False)
-        for layer in sharded:
-            if list(layer.parameters()):
-                fully_shard(layer)
-        fully_shard(sharded)
-        try:
-            train(rule, sharded, own)
-        except lethe.LetheError as error:
-            if rank == 0:
-                print(f"{name}, FSDP2: refused: {error}", flush=True)
-            continue
-        check(f"{name}, FSDP2", far([p.full_tensor() for p in sharded.parameters()], one))
+        exact = {
+            (batch_norm, cut, stored): list(
+                train(rule, network(batch_norm, stored), parts, dtype=stored)[0].parameters()
+            )
+            for batch_norm, stored in itertools.product((False, True), (torch.float64, torch.float32))
+            for cut, parts in (("whole", halves), ("in four", in_four(halves)))
+        }
+        ddp(name, rule, own, exact)
+        if hasattr(torch.cpu.Stream, "record_event"):  # torch 2.6 cannot shard on the CPU
+            fsdp(name, rule, own, exact)
     dist.destroy_process_group()
     if rank == 0:
         print("all equal", flush=True)

@@ -6,6 +6,7 @@ from lethe.optim._registry import RULES, Rule
 from lethe.optim._rmp import RMP, RMPConfig
 from lethe.optim._sam import SAM, SAMConfig
 from lethe.optim._sgd import SGDConfig
+from lethe.optim._step_options import StepOptions
 from lethe.optim._two_pass import TwoPassOptimizer
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "Rule",
     "SAMConfig",
     "SGDConfig",
+    "StepOptions",
     "TwoPassOptimizer",
 ]

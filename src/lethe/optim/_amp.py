@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import LetheError, at_least, non_negative, one_of
-from lethe.optim._shards import local, norm_of_all, norms
+from lethe.optim import _tensors
 from lethe.optim._two_pass import TwoPassOptimizer
 
 BALLS = ("tensor", "global", "linf")
@@ -50,9 +50,8 @@ class AMP(TwoPassOptimizer):
         ball: ``"tensor"``: each parameter tensor has a ball of its own, as the official code does, so the whole
             perturbation may be as long as ``epsilon · √(number of tensors)``. ``"global"``: one ball for the whole
             vector, as the paper writes it. ``"linf"``: no entry moves by more than ``epsilon``.
-        batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
-        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
-        base_kwargs: the base optimizer's own options: ``momentum``, ``nesterov``, ``weight_decay``, …
+        base_kwargs: the base optimizer's own options (``momentum``, ``nesterov``, ``weight_decay``, …), and those of
+            the step (:class:`lethe.optim.StepOptions`: ``batch_statistics``, ``dropout``, ``clip_norm``, …).
 
     Raises:
         LetheError: (a ``ValueError``) for a value out of range or an option the base optimizer does not know.
@@ -61,8 +60,8 @@ class AMP(TwoPassOptimizer):
         The values are those of the official code. Its state leaves the momentum out of ``state_dict()``; ours has
         it. It reads ``inner_iter`` from the defaults only; here it may differ by group. It comes back by
         subtraction; here the weights return bit for bit. It moves batch norm's running statistics in every pass
-        (``batch_statistics="every"`` does as well). It clips gradients in the closure, and so the ascent's too:
-        clip in your closure for the same.
+        (``batch_statistics="every"`` does as well). Its script clips in the closure, and so the ascent's gradient too:
+        ``clip_norm=50, clip_ascent=True``; its older code clipped the last gradient alone: ``clip_norm=50``.
     """
 
     def __init__(
@@ -75,8 +74,6 @@ class AMP(TwoPassOptimizer):
         base_optimizer: Callable[..., Optimizer] = torch.optim.SGD,
         *,
         ball: str = "tensor",
-        batch_statistics: str = "first",
-        dropout: str = "fresh",
         **base_kwargs: Any,
     ) -> None:
         self.ball = one_of("ball", ball, BALLS)
@@ -87,8 +84,7 @@ class AMP(TwoPassOptimizer):
                 )
             epsilon = base_kwargs.pop("eps")
         rule = {"epsilon": epsilon, "inner_lr": inner_lr, "inner_iter": inner_iter}
-        options = {"lr": lr, **base_kwargs}
-        super().__init__(params, base_optimizer, rule, options, batch_statistics=batch_statistics, dropout=dropout)
+        super().__init__(params, base_optimizer, rule, {"lr": lr, **base_kwargs})
 
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("epsilon", group["epsilon"])
@@ -102,41 +98,38 @@ class AMP(TwoPassOptimizer):
         return int(group["inner_iter"])
 
     def _perturb(self, inner: int) -> None:
-        groups: list[tuple[float, list[Tensor]]] = []  # (epsilon, deltas) of each group
+        groups: list[tuple[float, list[Tensor]]] = []  # (epsilon, weights) of each group
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.requires_grad]
             if not weights:
                 continue
             deltas = [self._buffer(self._delta, p) for p in weights]
             if inner == 0:
-                torch._foreach_zero_(local(deltas))
-            if inner < group["inner_iter"]:  # a group whose ascent is over stays where it is
-                moved = [(d, p.grad) for d, p in zip(deltas, weights, strict=True) if p.grad is not None]
-                if moved:
-                    ascended, gradients = map(list, zip(*moved, strict=True))
-                    torch._foreach_add_(local(ascended), local(gradients), alpha=group["inner_lr"])
-            groups.append((float(group["epsilon"]), deltas))
+                _tensors.zero_(deltas, foreach=self._foreach)
+            moved = [(d, p.grad) for d, p in zip(deltas, weights, strict=True) if p.grad is not None]
+            if moved and inner < group["inner_iter"]:  # a group whose ascent is over stays where it is
+                ascended, gradients = map(list, zip(*moved, strict=True))
+                _tensors.add_(ascended, gradients, alpha=group["inner_lr"], foreach=self._foreach)
+            groups.append((float(group["epsilon"]), weights))
         self._project(groups)
-        for group in self.param_groups:
-            weights = [p for p in group["params"] if p.requires_grad]
-            if weights:
-                torch._foreach_copy_(local(weights), local([self._saved[p] for p in weights]))
-                torch._foreach_add_(local(weights), local([self._delta[p] for p in weights]))
+        everyone = [p for _, weights in groups for p in weights]
+        _tensors.copy_(everyone, [self._saved[p] for p in everyone], foreach=self._foreach)
+        _tensors.add_(everyone, [self._delta[p] for p in everyone], foreach=self._foreach)
 
     def _project(self, groups: list[tuple[float, list[Tensor]]]) -> None:
         """Scale the deltas down into their balls. The norms stay on the device: nothing waits for the host."""
-        if self.ball == "linf":
-            for epsilon, deltas in groups:
-                torch._foreach_clamp_max_(local(deltas), epsilon)
-                torch._foreach_clamp_min_(local(deltas), -epsilon)
-            return
-        lengths = [norms(deltas) for _, deltas in groups]
+        whole = None
         if self.ball == "global":
-            whole = norm_of_all([delta for _, deltas in groups for delta in deltas])
-            lengths = [[whole.to(n.device) for n in group] for group in lengths]
-        for (epsilon, deltas), group in zip(groups, lengths, strict=True):
+            everyone = [self._delta[p] for _, weights in groups for p in weights]
+            whole = _tensors.norm_of_all(everyone, foreach=self._foreach)
+        for epsilon, weights in groups:
+            deltas = [self._delta[p] for p in weights]
+            if self.ball == "linf":
+                _tensors.clamp_(deltas, epsilon, foreach=self._foreach)
+                continue
+            lengths = _tensors.norms(deltas, foreach=self._foreach) if whole is None else whole
             # 1e-12 as in the official code: a tensor without gradient has norm 0 and stays 0.
-            torch._foreach_mul_(local(deltas), [(epsilon / (n + 1e-12)).clamp_(max=1.0) for n in group])
+            _tensors.scale_(deltas, (epsilon / (lengths + 1e-12)).clamp_(max=1.0), foreach=self._foreach)
 
 
 @dataclass(frozen=True, kw_only=True)

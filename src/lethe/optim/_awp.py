@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import LetheError, at_least, non_negative
-from lethe.optim._shards import local, norm_of_all, norms
+from lethe.optim import _tensors
 from lethe.optim._two_pass import TwoPassOptimizer
 
 TINY = 1e-20
@@ -30,11 +30,8 @@ class AWP(TwoPassOptimizer):
         base_optimizer: the torch optimizer class that makes the final step.
         gamma: length of the perturbation as a share of the tensor's norm, at least 0. The paper: 0.01 with PGD-AT,
             0.005 with TRADES.
-        batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
-        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
-        step_at: ``"restored"`` (default), or ``"perturbed"`` as the official code: the base optimizer's weight decay
-            then sees the perturbed weights.
-        base_kwargs: the base optimizer's own options, ``lr`` among them.
+        base_kwargs: the base optimizer's own options, ``lr`` among them, and those of the step
+            (:class:`lethe.optim.StepOptions`; ``step_at="perturbed"`` is the official order).
 
     Where the official code (``csdongxian/AWP``) and Lethe differ:
         The code finds the direction by one SGD step of a copy of the network, whose learning rate cancels; here it
@@ -47,21 +44,9 @@ class AWP(TwoPassOptimizer):
         params: ParamsT,
         base_optimizer: Callable[..., Optimizer] = torch.optim.SGD,
         gamma: float = 0.01,
-        *,
-        batch_statistics: str = "first",
-        dropout: str = "fresh",
-        step_at: str = "restored",
         **base_kwargs: Any,
     ) -> None:
-        super().__init__(
-            params,
-            base_optimizer,
-            {"gamma": gamma},
-            base_kwargs,
-            batch_statistics=batch_statistics,
-            dropout=dropout,
-            step_at=step_at,
-        )
+        super().__init__(params, base_optimizer, {"gamma": gamma}, base_kwargs)
         _require_matrices(self.param_groups)
 
     def _check_group(self, group: dict[str, Any]) -> None:
@@ -76,9 +61,10 @@ class AWP(TwoPassOptimizer):
             if not weights:
                 continue
             gradients = [p.grad for p in weights]
-            lengths, slopes = norms([p.detach() for p in weights]), norms(gradients)
-            factors = [group["gamma"] * n / (slope + TINY) for n, slope in zip(lengths, slopes, strict=True)]
-            torch._foreach_add_(local(weights), torch._foreach_mul(local(gradients), factors))
+            lengths = _tensors.norms([p.detach() for p in weights], foreach=self._foreach)
+            slopes = _tensors.norms(gradients, foreach=self._foreach)
+            factors = group["gamma"] * lengths / (slopes + TINY)
+            _tensors.add_scaled_(weights, gradients, factors, foreach=self._foreach)
 
 
 class RWP(TwoPassOptimizer):
@@ -103,10 +89,8 @@ class RWP(TwoPassOptimizer):
         base_optimizer: the torch optimizer class that makes the final step.
         gamma: length of the perturbation as a share of the norm of all these weights, at least 0. The paper: 0.01.
         inner_iter: ascent passes, at least 1. The code: always 10.
-        batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
-        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
-        step_at: ``"restored"`` (default), or ``"perturbed"`` as the official code.
-        base_kwargs: the base optimizer's own options, ``lr`` among them.
+        base_kwargs: the base optimizer's own options, ``lr`` among them, and those of the step
+            (:class:`lethe.optim.StepOptions`; ``step_at="perturbed"`` is the official order).
 
     Where the official code (``ChaojianYu/Robust-Weight-Perturbation``) and Lethe differ:
         As for :class:`AWP`. Without an ``ascent_closure`` all samples count.
@@ -118,22 +102,10 @@ class RWP(TwoPassOptimizer):
         base_optimizer: Callable[..., Optimizer] = torch.optim.SGD,
         gamma: float = 0.01,
         inner_iter: int = 10,
-        *,
-        batch_statistics: str = "first",
-        dropout: str = "fresh",
-        step_at: str = "restored",
         **base_kwargs: Any,
     ) -> None:
         self.inner_iter = at_least("inner_iter", inner_iter, 1)
-        super().__init__(
-            params,
-            base_optimizer,
-            {"gamma": gamma},
-            base_kwargs,
-            batch_statistics=batch_statistics,
-            dropout=dropout,
-            step_at=step_at,
-        )
+        super().__init__(params, base_optimizer, {"gamma": gamma}, base_kwargs)
         _require_matrices(self.param_groups)
 
     def _check_group(self, group: dict[str, Any]) -> None:
@@ -154,15 +126,16 @@ class RWP(TwoPassOptimizer):
         everyone = [p for _, weights in groups for p in weights]
         sums = [self._buffer(self._delta, p) for p in everyone]
         if inner == 0:
-            torch._foreach_zero_(local(sums))
+            _tensors.zero_(sums, foreach=self._foreach)
         moved = [(d, p.grad) for d, p in zip(sums, everyone, strict=True) if p.grad is not None]
-        torch._foreach_add_(local([d for d, _ in moved]), local([g for _, g in moved]))
-        factor = norm_of_all([self._saved[p] for p in everyone]) / (norm_of_all(sums) + TINY)
+        if moved:
+            _tensors.add_([d for d, _ in moved], [g for _, g in moved], foreach=self._foreach)
+        length = _tensors.norm_of_all([self._saved[p] for p in everyone], foreach=self._foreach)
+        factor = length / (_tensors.norm_of_all(sums, foreach=self._foreach) + TINY)
+        _tensors.copy_(everyone, [self._saved[p] for p in everyone], foreach=self._foreach)
         for gamma, weights in groups:
             deltas = [self._delta[p] for p in weights]
-            here = local(weights)
-            torch._foreach_copy_(here, local([self._saved[p] for p in weights]))
-            torch._foreach_add_(here, torch._foreach_mul(local(deltas), (gamma * factor).to(here[0].device)))
+            _tensors.add_scaled_(weights, deltas, gamma * factor, foreach=self._foreach)
 
 
 def _require_matrices(groups: list[dict[str, Any]]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,38 +12,74 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from lethe._check import LetheError
+
 COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
 
 
+class _Kept:
+    """Copies of the running statistics of the norms that were found so far."""
+
+    def __init__(self) -> None:
+        self.seen: set[nn.Module] = set()
+        self.network_seen = False
+        self.statistics: list[Tensor] = []
+        self.copies: list[Tensor] = []
+
+    def add(self, module: nn.Module) -> None:
+        """Copy the statistics of each batch (or instance) norm in ``module`` that is in training mode."""
+        if module in self.seen:
+            return
+        self.network_seen |= not isinstance(module, torch.fx.GraphModule)  # a compiled function runs as one of those
+        for inner in module.modules():  # a compiled network runs without the hooks of what is in it
+            if inner not in self.seen and isinstance(inner, _NormBase) and inner.training:
+                buffers = [inner.running_mean, inner.running_var, inner.num_batches_tracked]
+                there = [b for b in buffers if b is not None and inner.track_running_stats]
+                self.statistics.extend(there)
+                self.copies.extend(b.clone() for b in there)
+            self.seen.add(inner)
+
+    def restore(self) -> None:
+        if self.statistics:
+            with torch.no_grad():
+                torch._foreach_copy_(self.statistics, self.copies)
+
+
 @contextmanager
-def frozen_batch_statistics() -> Iterator[None]:
+def frozen_batch_statistics(networks: Iterable[nn.Module] | None = None) -> Iterator[None]:
     """After this context, running means, variances and batch counts are what they were before, to the bit.
 
-    An optimizer knows parameters but not modules. So for the length of one pass a hook sees every module of the
-    process before it runs, and keeps a copy of the statistics of each batch (or instance) norm in it that is in
-    training mode. The layers work as ever meanwhile, and the copies are written back at the end.
+    The layers work as ever meanwhile; copies are written back at the end. An optimizer knows parameters but not
+    modules, so without ``networks`` a hook sees every module of the process before it runs, for the length of one pass.
+
+    Raises:
+        LetheError: no network was seen running, while something in this process is compiled: the hooks cannot see
+            into a compiled function.
     """
-    seen: set[nn.Module] = set()
-    statistics: list[Tensor] = []
-    copies: list[Tensor] = []
-
-    def keep(module: nn.Module, _: object) -> None:
-        if module in seen:
-            return
-        for inner in module.modules():  # a compiled network runs without the hooks of what is in it
-            if inner not in seen and isinstance(inner, _NormBase) and inner.training and inner.track_running_stats:
-                buffers = [inner.running_mean, inner.running_var, inner.num_batches_tracked]
-                statistics.extend(b for b in buffers if b is not None)
-                copies.extend(b.clone() for b in buffers if b is not None)
-            seen.add(inner)
-
-    handle = register_module_forward_pre_hook(keep)
+    kept = _Kept()
+    if networks is not None:
+        for network in networks:
+            kept.add(network)
+        try:
+            yield
+        finally:
+            kept.restore()
+        return
+    handle = register_module_forward_pre_hook(lambda module, _: kept.add(module))
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=COMPILED)  # a second call of `keep` does no harm
+            warnings.filterwarnings("ignore", message=COMPILED)  # a second call of `add` does no harm
             yield
     finally:
         handle.remove()
-        if statistics:
-            with torch.no_grad():
-                torch._foreach_copy_(statistics, copies)
+        kept.restore()
+    if not kept.network_seen and _anything_compiled():
+        raise LetheError(
+            "the network ran inside a compiled function, where its batch norms cannot be seen: give the optimizer "
+            "modules=model, or batch_statistics='every' if it has none."
+        )
+
+
+def _anything_compiled() -> bool:
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    return dynamo is not None and dynamo.counters["frames"]["ok"] > 0

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import LetheError, non_negative
-from lethe.optim._shards import sharded
+from lethe.optim._tensors import sharded
 from lethe.optim._two_pass import TwoPassOptimizer
 
 
@@ -28,7 +28,8 @@ class RMP(TwoPassOptimizer):
         epsilon: at least 0; AMP's paper: 0.1.
         generator: source of the perturbations; None is torch's global one. Its state is yours to save: it is not in
             ``state_dict()``.
-        base_kwargs: the base optimizer's own options, ``lr`` among them.
+        base_kwargs: the base optimizer's own options, ``lr`` among them, and those of the step
+            (:class:`lethe.optim.StepOptions`).
     """
 
     _first_pass_at_weights = False

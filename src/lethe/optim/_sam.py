@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
 from lethe._check import non_negative
-from lethe.optim._shards import local, norm_of_all
+from lethe.optim import _tensors
 from lethe.optim._two_pass import TwoPassOptimizer
 
 
@@ -31,9 +31,8 @@ class SAM(TwoPassOptimizer):
         base_optimizer: the torch optimizer class that makes the final step.
         rho: length of the perturbation, at least 0. The papers: 0.05 (SAM), 0.5 to 2 (ASAM).
         adaptive: ASAM.
-        batch_statistics: ``"first"``: batch norm's running statistics move once a step. ``"every"``: in each pass.
-        dropout: ``"fresh"``: every pass draws its own masks. ``"same"``: the passes of a step draw alike.
-        base_kwargs: the base optimizer's own options, ``lr`` among them.
+        base_kwargs: the base optimizer's own options, ``lr`` among them, and those of the step
+            (:class:`lethe.optim.StepOptions`).
 
     Where the common code (``davda54/sam``) and Lethe differ:
         The values are its values. Its ``state_dict`` leaves the base optimizer's momentum out, and its batch
@@ -46,13 +45,9 @@ class SAM(TwoPassOptimizer):
         base_optimizer: Callable[..., Optimizer] = torch.optim.SGD,
         rho: float = 0.05,
         adaptive: bool = False,
-        *,
-        batch_statistics: str = "first",
-        dropout: str = "fresh",
         **base_kwargs: Any,
     ) -> None:
-        rule = {"rho": rho, "adaptive": adaptive}
-        super().__init__(params, base_optimizer, rule, base_kwargs, batch_statistics=batch_statistics, dropout=dropout)
+        super().__init__(params, base_optimizer, {"rho": rho, "adaptive": adaptive}, base_kwargs)
 
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("rho", group["rho"])
@@ -76,10 +71,11 @@ class SAM(TwoPassOptimizer):
             else:
                 scaled += direction
             moves.append((float(group["rho"]), weights, direction))
-        whole = norm_of_all(scaled)
+        if not moves:
+            return
+        whole = _tensors.norm_of_all(scaled, foreach=self._foreach)
         for rho, weights, direction in moves:
-            factor = rho / (whole + 1e-12)
-            torch._foreach_add_(local(weights), torch._foreach_mul(local(direction), factor.to(weights[0].device)))
+            _tensors.add_scaled_(weights, direction, rho / (whole + 1e-12), foreach=self._foreach)
 
 
 @dataclass(frozen=True, kw_only=True)

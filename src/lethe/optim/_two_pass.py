@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable
@@ -13,9 +14,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lethe._check import LetheError, one_of
+from lethe._check import LetheError
+from lethe.optim import _tensors
 from lethe.optim._batch_statistics import frozen_batch_statistics
-from lethe.optim._shards import local, norm_of_all
+from lethe.optim._step_options import StepOptions
 
 Result = TypeVar("Result")
 
@@ -37,12 +39,7 @@ class TwoPassOptimizer(Optimizer):
         params: parameters or parameter groups, as for any torch optimizer.
         base_optimizer: the torch optimizer class that makes the final step.
         rule_defaults: the method's own per-group options.
-        base_kwargs: what the base optimizer is built with.
-        batch_statistics: ``"first"`` or ``"every"``.
-        dropout: ``"fresh"``: every pass draws its own mask, as the published codes do. ``"same"``: the passes of a step
-            draw alike, from torch's generators as they stood before the first.
-        step_at: ``"restored"``: the base optimizer steps from the restored weights. ``"perturbed"``: it steps at the
-            perturbed ones, so that its weight decay sees them, and its update is then applied to the restored ones.
+        options: those of the step (:class:`StepOptions`), and what the base optimizer is built with.
     """
 
     base_optimizer: Optimizer
@@ -53,25 +50,20 @@ class TwoPassOptimizer(Optimizer):
         params: ParamsT,
         base_optimizer: Callable[..., Optimizer],
         rule_defaults: dict[str, Any],
-        base_kwargs: dict[str, Any],
-        *,
-        batch_statistics: str = "first",
-        dropout: str = "fresh",
-        step_at: str = "restored",
+        options: dict[str, Any],
     ) -> None:
         self._check_group(rule_defaults)
-        one_of("batch_statistics", batch_statistics, ("first", "every"))
-        one_of("dropout", dropout, ("fresh", "same"))
-        one_of("step_at", step_at, ("restored", "perturbed"))
-        _refuse_unknown(base_optimizer, base_kwargs)
-        _refuse_shared(base_optimizer, rule_defaults)
+        base_options = dict(options)
+        step_options = StepOptions.take(base_options)
+        _fit_to_base(base_optimizer, base_options, rule_defaults)
         super().__init__(params, dict(rule_defaults))
-        self.batch_statistics, self.dropout, self.step_at = batch_statistics, dropout, step_at
+        self.step_options = step_options
+        self._foreach = step_options.foreach is not False
         self._rule_defaults = dict(rule_defaults)
         self._saved: dict[Tensor, Tensor] = {}
         self._delta: dict[Tensor, Tensor] = {}
         self._ascents: list[_Ascent] = []
-        self.base_optimizer = base_optimizer(self.param_groups, **base_kwargs)
+        self.base_optimizer = base_optimizer(self.param_groups, **base_options)
         self.defaults = {**self.base_optimizer.defaults, **rule_defaults}
         self._share_with_base()
 
@@ -119,53 +111,89 @@ class TwoPassOptimizer(Optimizer):
             )
         last, ascend = torch.enable_grad()(closure), torch.enable_grad()(ascent_closure or closure)
         passes = max(self._passes(group) for group in self.param_groups)
-        weights = self._weights()
-        if grad_scaler is not None and self.step_at == "perturbed":
-            raise LetheError("step_at='perturbed' cannot be right with a GradScaler: an overflow could not be undone.")
-        if not passes:
-            result = last()
-            self._require_gradients(weights)
-            self.base_optimizer.step() if grad_scaler is None else grad_scaler.step(self.base_optimizer)
-            return result
-        saved = [self._buffer(self._saved, p) for p in weights]
-        torch._foreach_copy_(local(saved), local(weights))
+        weights, how = self._weights(), self.step_options
+        self._refuse_with_scaler(grad_scaler, passes)
+        saved: list[Tensor] = []
+        if passes:
+            saved = [self._buffer(self._saved, p) for p in weights]
+            _tensors.copy_(saved, weights, foreach=self._foreach)
         results: list[Result] = []
-        overflow = torch.zeros((), device=weights[0].device)
-        first = 0 if self._first_pass_at_weights else 1
-        draws = _Draws(weights[0].device) if self.dropout == "same" else None
+        updates: list[Tensor] | None = None
+        overflow: Tensor | None = None  # 0, or nan once an ascent's gradients were not finite
+        first = 0 if self._first_pass_at_weights or not passes else 1
+        draws = _Draws(weights[0].device) if how.dropout == "same" else None
         try:
             for number in range(first, passes + 1):  # pass 0 is at the weights, the last one's gradient is stepped with
+                is_last = number == passes
                 if number:
                     self._perturb(number - 1)
+                    if overflow is not None:  # nan here makes the last gradients nan, under DDP on every rank
+                        _tensors.shift_(weights, overflow)
                 if number > first:
-                    stale = [p.grad for p in weights if p.grad is not None]
-                    if stale:  # should the closure not zero them: two passes never belong into one gradient
-                        torch._foreach_zero_(local(stale))
+                    self._zero_stale_gradients(weights)
                     if draws is not None:
                         draws.again()
-                still = number > first and self.batch_statistics == "first"
-                statistics = frozen_batch_statistics() if still else nullcontext()
-                with statistics, nullcontext() if number == passes else ascent_context():
-                    returned = last() if number == passes else ascend()
-                if grad_scaler is not None and number < passes:
-                    grad_scaler.unscale_(self._ascent(number))
-                    overflow = overflow + _not_finite(weights)
-                if not results and (number == passes or ascent_closure is None):
+                still = number > first and how.batch_statistics == "first"
+                statistics = frozen_batch_statistics(how.networks) if still else nullcontext()
+                with statistics, nullcontext() if is_last else ascent_context():
+                    returned = last() if is_last else ascend()
+                if not results and (is_last or ascent_closure is None):
                     results.append(cast("Result", returned))
-                if number == first:
-                    self._require_gradients(weights)
-            updates = self._updates_at_perturbed(weights) if self.step_at == "perturbed" else None
+                gradients = self._gradients(weights, required=number == first)
+                if grad_scaler is not None:
+                    overflow = self._unscale(grad_scaler, None if is_last else number, gradients, overflow)
+                if how.clip_norm is not None and gradients and (is_last or how.clip_ascent):
+                    norm = _tensors.norm_of_all(gradients, foreach=self._foreach)
+                    factor = (how.clip_norm / (norm + 1e-6)).clamp_(max=1.0)  # as torch's clip_grad_norm_
+                    _tensors.scale_(gradients, factor, foreach=self._foreach)
+            if passes and how.step_at == "perturbed":
+                updates = self._updates_at_perturbed(weights)
         finally:
-            torch._foreach_copy_(local(weights), local(saved))
+            if passes:
+                _tensors.copy_(weights, saved, foreach=self._foreach)
         if updates is not None:
-            torch._foreach_add_(local(weights), updates)
+            _tensors.add_(weights, updates, foreach=self._foreach)
         elif grad_scaler is not None:
-            # Where an ascent overflowed this makes the last gradients nan, so that the scaler sees it and skips.
-            torch._foreach_add_(local([p.grad for p in weights if p.grad is not None]), overflow)
             grad_scaler.step(self.base_optimizer)
         else:
             self.base_optimizer.step()
         return results[0]
+
+    def _refuse_with_scaler(self, grad_scaler: torch.amp.GradScaler | None, passes: int) -> None:
+        """What an overflow would break for good, it being known only when the step has been made."""
+        if grad_scaler is None or not passes:
+            return
+        if self.step_options.step_at == "perturbed":
+            raise LetheError("step_at='perturbed' cannot be right with a GradScaler: an overflow could not be undone.")
+        if self.step_options.batch_statistics == "every" and self._first_pass_at_weights:
+            raise LetheError(
+                "batch_statistics='every' cannot be right with a GradScaler: after an overflow the perturbed pass runs "
+                "at weights that are not finite, and so would the running statistics be from then on."
+            )
+
+    def _unscale(
+        self, scaler: torch.amp.GradScaler, ascent: int | None, gradients: list[Tensor], overflow: Tensor | None
+    ) -> Tensor | None:
+        """Unscale a pass's gradients; return 0, or nan if they, or those of a pass before, were not finite.
+
+        The last pass's gradients become nan after any overflow, so that the scaler sees it and skips the step.
+        """
+        if ascent is None:
+            if overflow is not None:
+                _tensors.shift_(gradients, overflow)
+            scaler.unscale_(self.base_optimizer)
+            return overflow
+        scaler.unscale_(self._ascent(ascent))
+        if gradients:
+            not_finite = _tensors.norm_of_all(gradients, foreach=self._foreach) * 0
+            overflow = not_finite if overflow is None else overflow + not_finite
+        return overflow
+
+    def _zero_stale_gradients(self, weights: list[Tensor]) -> None:
+        """Should the closure not zero them: two passes never belong into one gradient."""
+        stale = [p.grad for p in weights if p.grad is not None]
+        if stale:
+            _tensors.zero_(stale, foreach=self._foreach)
 
     def _ascent(self, number: int) -> Optimizer:
         """Something with our parameter groups, one a pass: a scaler unscales each optimizer once a step."""
@@ -181,18 +209,22 @@ class TwoPassOptimizer(Optimizer):
         return weights
 
     @staticmethod
-    def _require_gradients(weights: list[Tensor]) -> None:
-        if all(p.grad is None for p in weights):
+    def _gradients(weights: list[Tensor], *, required: bool) -> list[Tensor]:
+        gradients = [p.grad for p in weights if p.grad is not None]
+        if required and not gradients:
             raise RuntimeError(
                 "no parameter has a gradient after the closure: let it call loss.backward() before it returns, on a "
                 "loss that depends on the parameters given to this optimizer."
             )
+        return gradients
 
     def _updates_at_perturbed(self, weights: list[Tensor]) -> list[Tensor]:
         """Let the base optimizer step where the weights are, and return by how much it moved each."""
-        perturbed = [p.clone() for p in local(weights)]
+        moved = [p.clone() for p in _tensors.local(weights)]
         self.base_optimizer.step()
-        return list(torch._foreach_sub(local(weights), perturbed))
+        for before, after in zip(moved, _tensors.local(weights), strict=True):
+            torch.sub(after, before, out=before)
+        return moved
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; options that it does not name take this optimizer's defaults."""
@@ -220,7 +252,7 @@ class TwoPassOptimizer(Optimizer):
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's own keeps three entries only and would lose the base optimizer in a pickle or a deep copy.
-        keep = ("base_optimizer", "defaults", "batch_statistics", "dropout", "step_at", "_rule_defaults")
+        keep = ("base_optimizer", "defaults", "step_options", "_foreach", "_rule_defaults")
         return {key: self.__dict__[key] for key in keep} | self._extra_state()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -270,26 +302,23 @@ class _Ascent:
     param_groups: list[dict[str, Any]]
 
 
-def _not_finite(weights: list[Tensor]) -> Tensor:
-    """0 if all gradients are finite, else nan; without waiting for the device."""
-    return norm_of_all([p.grad for p in weights if p.grad is not None]) * 0
+def _fit_to_base(base_optimizer: Callable[..., Optimizer], options: dict[str, Any], rule: dict[str, Any]) -> None:
+    """Refuse what the base optimizer does not know, in place of Python's message about its __init__.
 
-
-def _refuse_unknown(base_optimizer: Callable[..., Optimizer], kwargs: dict[str, Any]) -> None:
-    """Name the option that the base optimizer does not take, in place of Python's message about its __init__."""
+    Groups hold the rule's options beside the base optimizer's, so one name cannot mean both.
+    """
     known = inspect.signature(base_optimizer).parameters
+    name = getattr(base_optimizer, "__name__", "the base optimizer")
+    shared = set(rule) & set(known)
+    if shared:
+        raise LetheError(f"{name} has an option {min(shared)!r} of its own: this rule cannot be put over it.")
     if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
         return
-    name = getattr(base_optimizer, "__name__", "the base optimizer")
-    for option in kwargs:
+    if "foreach" not in known:
+        options.pop("foreach", None)
+    for option in options:
         if option not in known:
+            ours = ", ".join(field.name for field in dataclasses.fields(StepOptions))
             hint = " (epsilon is given too)" if option == "eps" else ""
-            raise LetheError(f"{name} has no option {option!r}{hint}; it takes {', '.join(list(known)[1:])}.")
-
-
-def _refuse_shared(base_optimizer: Callable[..., Optimizer], rule: dict[str, Any]) -> None:
-    """Groups hold the rule's options beside the base optimizer's: one name cannot mean both."""
-    shared = set(rule) & set(inspect.signature(base_optimizer).parameters)
-    if shared:
-        name = getattr(base_optimizer, "__name__", "the base optimizer")
-        raise LetheError(f"{name} has an option {min(shared)!r} of its own: this rule cannot be put over it.")
+            theirs = ", ".join(list(known)[1:])
+            raise LetheError(f"{name} has no option {option!r}{hint}; it takes {theirs}; every rule takes {ours}.")

@@ -1,4 +1,4 @@
-"""Every rule under autocast: bf16, and fp16 with a GradScaler, against fp32."""
+"""Every rule with a GradScaler: overflows, scales, and what is refused."""
 
 import copy
 
@@ -6,11 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from two_pass_trials import every_rule
 
 import lethe
 from lethe.optim import RULES
-
-every_rule = pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 
 
 def network():
@@ -23,10 +22,10 @@ def data(step):
     return torch.randn(32, 6, generator=generator), torch.randint(3, (32,), generator=generator)
 
 
-def train(rule, dtype, *, steps=10, parts=1, scaler=None, spoil=None):
-    """Train and return the network; ``spoil`` is the (step, pass) whose loss overflows."""
+def train(rule, *, steps=10, scaler=None, spoil=None, **options):
+    """Train and return the network and its states; ``spoil`` is the (step, pass) whose loss overflows."""
     model = network()
-    optimizer = rule.build(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = rule.build(model.parameters(), lr=0.05, momentum=0.9, **options)
     history = []
     torch.manual_seed(1)
     for step in range(steps):
@@ -35,12 +34,10 @@ def train(rule, dtype, *, steps=10, parts=1, scaler=None, spoil=None):
 
         def closure(x=x, y=y, calls=calls, step=step):
             optimizer.zero_grad()
-            for part_x, part_y in zip(x.chunk(parts), y.chunk(parts), strict=True):
-                with torch.autocast("cpu", dtype=dtype, enabled=dtype is not torch.float32):
-                    loss = F.cross_entropy(model(part_x), part_y) / parts
-                if (step, len(calls)) == spoil:
-                    loss = loss * float("inf")
-                (loss if scaler is None else scaler.scale(loss)).backward()
+            loss = F.cross_entropy(model(x), y)
+            if (step, len(calls)) == spoil:
+                loss = loss * float("inf")
+            (loss if scaler is None else scaler.scale(loss)).backward()
             calls.append(1)
             return loss
 
@@ -61,25 +58,8 @@ def distance(a, b):
 
 
 @every_rule
-@pytest.mark.parametrize("parts", [1, 4])
-def test_bf16_autocast_follows_fp32(rule, parts):
-    exact, _ = train(rule, torch.float32, parts=parts)
-    half, _ = train(rule, torch.bfloat16, parts=parts)
-    assert all(p.dtype == torch.float32 for p in half.parameters())
-    assert distance(half, exact) < 0.05  # of the way travelled
-
-
-@every_rule
-@pytest.mark.parametrize("parts", [1, 4])
-def test_fp16_with_a_scaler_follows_fp32(rule, parts):
-    exact, _ = train(rule, torch.float32, parts=parts)
-    half, _ = train(rule, torch.float16, parts=parts, scaler=torch.amp.GradScaler("cpu", init_scale=2.0**10))
-    assert distance(half, exact) < 0.02
-
-
-@every_rule
 def test_the_scale_does_not_matter(rule):
-    ends = [train(rule, torch.float32, scaler=torch.amp.GradScaler("cpu", init_scale=2.0**k))[0] for k in (0, 12)]
+    ends = [train(rule, scaler=torch.amp.GradScaler("cpu", init_scale=2.0**k))[0] for k in (0, 12)]
     assert distance(*ends) < 1e-5
 
 
@@ -87,7 +67,7 @@ def test_the_scale_does_not_matter(rule):
 def test_an_overflow_in_any_pass_skips_the_step_and_leaves_everything(rule):
     for number in range(rule.passes):
         scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
-        _, history = train(rule, torch.float32, steps=4, scaler=scaler, spoil=(2, number))
+        _, history = train(rule, steps=4, scaler=scaler, spoil=(2, number))
         (before, momentum_before), (after, momentum_after) = history[1], history[2]
         weights = [name for name, _ in network().named_parameters()]
         assert all(torch.equal(before[name], after[name]) for name in weights)
@@ -99,8 +79,8 @@ def test_an_overflow_in_any_pass_skips_the_step_and_leaves_everything(rule):
 
 def test_a_disabled_scaler_changes_nothing():
     rule = RULES["AMP"]
-    plain, _ = train(rule, torch.float32)
-    scaled, _ = train(rule, torch.float32, scaler=torch.amp.GradScaler("cpu", enabled=False))
+    plain, _ = train(rule)
+    scaled, _ = train(rule, scaler=torch.amp.GradScaler("cpu", enabled=False))
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), scaled.parameters(), strict=True))
 
 
@@ -109,3 +89,30 @@ def test_a_step_at_the_perturbed_weights_refuses_a_scaler():
     optimizer = lethe.AWP(layer.parameters(), lr=0.1, step_at="perturbed")
     with pytest.raises(ValueError, match="cannot be right with a GradScaler"):
         optimizer.step(lambda: None, grad_scaler=torch.amp.GradScaler("cpu"))
+
+
+def test_statistics_of_every_pass_refuse_a_scaler():
+    model = network()
+    optimizer = lethe.AMP(model.parameters(), lr=0.1, epsilon=0.1, batch_statistics="every")
+    with pytest.raises(ValueError, match="'every' cannot be right with a GradScaler"):
+        optimizer.step(lambda: None, grad_scaler=torch.amp.GradScaler("cpu"))
+
+
+@every_rule
+@pytest.mark.parametrize("clip_ascent", [False, True])
+def test_clipping_comes_after_unscaling(rule, clip_ascent):
+    clip = {"clip_norm": 0.05, "clip_ascent": clip_ascent}
+    plain, _ = train(rule, **clip)
+    scaled, _ = train(rule, scaler=torch.amp.GradScaler("cpu", init_scale=2.0**12), **clip)
+    unclipped, _ = train(rule)
+    assert distance(scaled, plain) < 1e-5
+    assert distance(unclipped, plain) > 0.1  # the bound is one that matters
+
+
+@every_rule
+def test_an_overflow_under_clipping_skips_the_step_too(rule):
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    _, history = train(rule, steps=3, scaler=scaler, spoil=(1, 0), clip_norm=0.05, clip_ascent=True)
+    weights = [name for name, _ in network().named_parameters()]
+    assert all(torch.equal(history[0][0][name], history[1][0][name]) for name in weights)
+    assert scaler.get_scale() == 512.0

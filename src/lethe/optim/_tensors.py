@@ -1,0 +1,112 @@
+"""Arithmetic on lists of tensors: as one foreach kernel or one by one; on local shards, with norms of the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def sharded(tensor: Tensor) -> bool:
+    """Whether this is a DTensor. Importing that class costs every user time, so its method is asked for instead."""
+    return hasattr(tensor, "to_local")
+
+
+def local(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """What lies on this rank of each tensor, sharing its memory; an ordinary tensor is its own."""
+    return [t.to_local() if sharded(t) else t for t in tensors]  # type: ignore[attr-defined]
+
+
+def norms(tensors: Sequence[Tensor], *, foreach: bool = True) -> Tensor:
+    """The l2 norms of the whole tensors, (N,), in fp32 at least: in fp16 one may overflow, and 1e-12 is 0."""
+    if not foreach or any(t.dtype in (torch.float16, torch.bfloat16) for t in tensors):
+        found = [torch.linalg.vector_norm(t, dtype=torch.promote_types(t.dtype, torch.float32)) for t in tensors]
+    else:
+        found = list(torch._foreach_norm(list(tensors), 2))
+    whole = [n.full_tensor() if sharded(n) else n for n in found]
+    return torch.stack([n.to(whole[0]) for n in whole])
+
+
+def norm_of_all(tensors: Sequence[Tensor], *, foreach: bool = True) -> Tensor:
+    """The l2 norm of all tensors as one vector, a scalar."""
+    whole: Tensor = torch.linalg.vector_norm(norms(tensors, foreach=foreach))
+    return whole
+
+
+def copy_(targets: Sequence[Tensor], sources: Sequence[Tensor], *, foreach: bool = True) -> None:
+    """Write the sources into the targets."""
+    here, there = local(targets), local(sources)
+    if foreach:
+        torch._foreach_copy_(here, there)
+        return
+    for target, source in zip(here, there, strict=True):
+        target.copy_(source)
+
+
+def add_(targets: Sequence[Tensor], others: Sequence[Tensor], *, alpha: float = 1.0, foreach: bool = True) -> None:
+    """``target += alpha · other``."""
+    here, there = local(targets), local(others)
+    if foreach:
+        torch._foreach_add_(here, there, alpha=alpha)
+        return
+    for target, other in zip(here, there, strict=True):
+        target.add_(other, alpha=alpha)
+
+
+def shift_(targets: Sequence[Tensor], by: Tensor) -> None:
+    """``target += by``, a scalar tensor."""
+    for target in local(targets):
+        target.add_(by.to(target.device))
+
+
+def add_scaled_(targets: Sequence[Tensor], others: Sequence[Tensor], factors: Tensor, *, foreach: bool = True) -> None:
+    """``target += factor · other``, with one factor for all, (), or one each, (N,); they stay on the device.
+
+    One by one this needs a single temporary tensor; as a foreach kernel, one of the size of all.
+    """
+    here, there = local(targets), local(others)
+    each = _each(factors, here)
+    if foreach:
+        torch._foreach_add_(here, torch._foreach_mul(there, each))
+        return
+    for target, other, factor in zip(here, there, each, strict=True):
+        target.add_(other * factor)
+
+
+def scale_(targets: Sequence[Tensor], factors: Tensor, *, foreach: bool = True) -> None:
+    """``target *= factor``, with one factor for all, (), or one each, (N,); they stay on the device."""
+    here = local(targets)
+    each = _each(factors, here)
+    if foreach:
+        torch._foreach_mul_(here, each)
+        return
+    for target, factor in zip(here, each, strict=True):
+        target.mul_(factor)
+
+
+def zero_(targets: Sequence[Tensor], *, foreach: bool = True) -> None:
+    """Set to 0, also what is not finite."""
+    here = local(targets)
+    if foreach:
+        torch._foreach_zero_(here)
+        return
+    for target in here:
+        target.zero_()
+
+
+def clamp_(targets: Sequence[Tensor], bound: float, *, foreach: bool = True) -> None:
+    """Bring every entry into [-bound, bound]; nan stays nan."""
+    here = local(targets)
+    if foreach:
+        torch._foreach_clamp_max_(here, bound)
+        torch._foreach_clamp_min_(here, -bound)
+        return
+    for target in here:
+        target.clamp_(-bound, bound)
+
+
+def _each(factors: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
+    """A scalar tensor for each target, where the target is."""
+    each = factors.unbind() if factors.ndim else [factors] * len(targets)
+    return [factor.to(target.device) for factor, target in zip(each, targets, strict=True)]

@@ -1,0 +1,49 @@
+"""Running statistics move once a step, or in every pass on request."""
+
+import copy
+
+import torch
+from torch import nn
+from two_pass_trials import closure_for, every_rule, network, same
+
+import lethe
+from lethe.optim import RULES
+
+
+@every_rule
+def test_batch_statistics_move_once_a_step(rule):
+    model, plain = network(), network()
+    optimizer = rule.build(model.parameters(), lr=0.0)
+    for _ in range(4):
+        x = torch.randn(16, 6)
+        optimizer.step(closure_for(model, optimizer, x))
+        plain(x)
+    assert int(model[1].num_batches_tracked) == 4
+    if rule is not RULES["RMP"]:  # whose only pass is at perturbed weights
+        assert torch.equal(model[1].running_mean, plain[1].running_mean)
+        assert torch.equal(model[1].running_var, plain[1].running_var)
+
+
+def test_batch_statistics_move_in_every_pass_on_request():
+    model = network()
+    optimizer = lethe.AMP(model.parameters(), lr=0.1, epsilon=0.5, inner_iter=3, batch_statistics="every")
+    optimizer.step(closure_for(model, optimizer, torch.randn(16, 6)))
+    assert int(model[1].num_batches_tracked) == 4
+
+
+def test_still_statistics_do_not_change_the_gradients():
+    models = [network(), network()]
+    x = torch.randn(16, 6)
+    for model, statistics in zip(models, ("first", "every"), strict=True):
+        optimizer = lethe.AMP(model.parameters(), lr=0.1, epsilon=0.5, batch_statistics=statistics)
+        optimizer.step(closure_for(model, optimizer, x))
+    assert same(*models)
+
+
+def test_instance_norms_statistics_move_once_a_step():
+    model = nn.Sequential(nn.Conv1d(1, 2, 1), nn.InstanceNorm1d(2, track_running_stats=True), nn.Flatten())
+    optimizer = lethe.SAM(model.parameters(), lr=0.1)
+    plain, x = copy.deepcopy(model), torch.randn(4, 1, 8)
+    optimizer.step(closure_for(model, optimizer, x))
+    plain(x)
+    assert torch.equal(model[1].running_mean, plain[1].running_mean)
