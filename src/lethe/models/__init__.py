@@ -3,6 +3,21 @@
 from lethe.models._config import ModelConfig, build
 from lethe.models._normalize import Normalize
 from lethe.models._preact_resnet import PreActResNet, preact_resnet18
+from lethe.models._preact_resnet_amp import AMPPreActResNet18
+from lethe.models._pyramid import PyramidNet
 from lethe.models._small_resnet import SmallResNet
+from lethe.models._vgg import VGG16
+from lethe.models._wide_resnet import WideResNet
 
-__all__ = ["ModelConfig", "Normalize", "PreActResNet", "SmallResNet", "build", "preact_resnet18"]
+__all__ = [
+    "VGG16",
+    "AMPPreActResNet18",
+    "ModelConfig",
+    "Normalize",
+    "PreActResNet",
+    "PyramidNet",
+    "SmallResNet",
+    "WideResNet",
+    "build",
+    "preact_resnet18",
+]

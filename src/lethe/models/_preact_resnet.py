@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lethe.models._layers import dropout
 from lethe.models._normalize import Normalize
 
 
@@ -15,14 +16,16 @@ class PreActBlock(nn.Module):
 
     This is the variant of the adversarial-training literature (Rice et al., AWP, RWP, FOMO): convolutions have no
     bias, an identity shortcut carries the raw input, and a 1×1 shortcut sees the activated input and has no batch
-    norm. AMP's variant (bias everywhere, identity shortcut of the activated input) is another network.
+    norm. AMP's variant (bias everywhere, identity shortcut of the activated input) is another network,
+    :class:`lethe.models.AMPPreActResNet18`.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, drop: float = 0.0) -> None:
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
+        self.dropout = dropout(drop)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, padding=1, bias=False)
         same = stride == 1 and inputs == outputs
         self.shortcut = None if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
@@ -31,7 +34,7 @@ class PreActBlock(nn.Module):
         """(B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         activated = F.relu(self.bn1(x))
         shortcut = x if self.shortcut is None else self.shortcut(activated)
-        out: Tensor = self.conv2(F.relu(self.bn2(self.conv1(activated))))
+        out: Tensor = self.conv2(self.dropout(F.relu(self.bn2(self.conv1(activated)))))
         return out + shortcut
 
 
@@ -44,6 +47,7 @@ class PreActResNet(nn.Module):
         classes: number of classes K.
         mean: of each channel of the data, of images in [0, 1]; its length is the number of input channels.
         std: likewise.
+        drop: dropout before each block's second convolution and before the head.
 
     Shapes: images (B, C, H, W) in [0, 1] to logits (B, K).
     """
@@ -55,6 +59,7 @@ class PreActResNet(nn.Module):
         classes: int,
         mean: Sequence[float],
         std: Sequence[float],
+        drop: float = 0.0,
     ) -> None:
         super().__init__()
         self.normalize = Normalize(mean, std)
@@ -63,21 +68,22 @@ class PreActResNet(nn.Module):
         for stage, (width, depth) in enumerate(zip(widths, blocks, strict=True)):
             layers = []
             for block in range(depth):
-                layers.append(PreActBlock(channels, width, 2 if stage and block == 0 else 1))
+                layers.append(PreActBlock(channels, width, 2 if stage and block == 0 else 1, drop))
                 channels = width
             stages.append(nn.Sequential(*layers))
         self.stages = nn.Sequential(*stages)
         self.bn = nn.BatchNorm2d(channels)
+        self.dropout = dropout(drop)
         self.linear = nn.Linear(channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Images to logits."""
         x = self.stages(self.conv1(self.normalize(x)))
         pooled = F.relu(self.bn(x)).mean((2, 3))
-        logits: Tensor = self.linear(pooled)
+        logits: Tensor = self.linear(self.dropout(pooled))
         return logits
 
 
-def preact_resnet18(classes: int, mean: Sequence[float], std: Sequence[float]) -> PreActResNet:
+def preact_resnet18(classes: int, mean: Sequence[float], std: Sequence[float], drop: float = 0.0) -> PreActResNet:
     """PreActResNet-18 as in adversarial training: 11.17 million parameters on CIFAR-10."""
-    return PreActResNet((64, 128, 256, 512), (2, 2, 2, 2), classes, mean, std)
+    return PreActResNet((64, 128, 256, 512), (2, 2, 2, 2), classes, mean, std, drop)

@@ -16,8 +16,11 @@ class SmallResNet(PreActResNet):
         classes: number of classes.
         mean: of each channel of the data, of images in [0, 1].
         std: likewise.
+        drop: dropout before each block's second convolution and before the head.
     """
 
-    def __init__(self, width: int, classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    def __init__(
+        self, width: int, classes: int, mean: Sequence[float], std: Sequence[float], drop: float = 0.0
+    ) -> None:
         at_least("width", width, 1)
-        super().__init__((width, 2 * width, 4 * width), (1, 1, 1), classes, mean, std)
+        super().__init__((width, 2 * width, 4 * width), (1, 1, 1), classes, mean, std, drop)
