@@ -14,7 +14,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from lethe._check import LetheError, nearest, one_of
-from lethe.recipes import Recipe, load_recipe
+from lethe.recipes import Recipe, load_recipe, published
 from lethe.recipes._file import number
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
@@ -56,6 +56,14 @@ def take(words: list[str], option: str) -> str | None:
     return None
 
 
+def take_flag(words: list[str], option: str) -> bool:
+    """Remove ``--option`` from ``words``, and say whether it was there."""
+    there = option in words
+    if there:
+        words.remove(option)
+    return there
+
+
 def parse_recipe(
     command: str, words: list[str], known: dict[str, type[RecipeType]], extra_help: str
 ) -> RecipeType | None:
@@ -63,7 +71,7 @@ def parse_recipe(
 
     Args:
         command: ``train`` or ``anytime``.
-        words: ``[RECIPE] [--config FILE] [--option value ...]``.
+        words: ``[RECIPE] [--config FILE | --published] [--option value ...]``.
         known: recipes by name.
         extra_help: lines for the help text, on options outside the recipe.
 
@@ -73,11 +81,13 @@ def parse_recipe(
     if words and words[0] in ("-h", "--help"):
         print(f"usage: lethe {command} RECIPE [OPTIONS]\n")
         for name, kind in known.items():
-            print(f"  {name:6} {(kind.__doc__ or '').strip()}")
+            print(f"  {name:15} {(kind.__doc__ or '').strip()}")
         print(f"\n'lethe {command} RECIPE --help' lists its options.{extra_help}")
         return None
-    config = take(words, "--config")
+    config, as_published = take(words, "--config"), take_flag(words, "--published")
     name = one_of("recipe", words.pop(0), known) if words and not words[0].startswith("-") else ""
+    if config is not None and as_published:
+        raise LetheError("--config and --published both say where to start from: leave one out.")
     if config is not None:
         default = load_recipe(Path(config), known)
         if name not in ("", default.name):
@@ -86,6 +96,15 @@ def parse_recipe(
         default = known[name]()
     else:
         raise LetheError(f"lethe {command} needs a recipe: {', '.join(known)}; or --config FILE.")
+    if as_published:  # which ones, follows from the data set, network and augmentation that the words name
+        kind = type(default)
+        chosen = _parse(command, [w for w in words if w not in ("-h", "--help")], published(kind), extra_help)
+        default = published(kind, chosen)
+    return _parse(command, words, default, extra_help)
+
+
+def _parse(command: str, words: list[str], default: RecipeType, extra_help: str) -> RecipeType | None:
+    """The default recipe, changed as the words say; None after printing help."""
     kind = type(default)
     printed = io.StringIO()
     try:
@@ -105,7 +124,7 @@ def parse_recipe(
             return None
         raise LetheError(_one_line(printed.getvalue())) from None
     if unknown:
-        options = [*(f"--{option.replace('_', '-')}" for option in _names(kind)), "--config"]
+        options = [*(f"--{option.replace('_', '-')}" for option in _names(kind)), "--config", "--published"]
         word = unknown[0]
         what = f"unknown option {word.partition('=')[0]!r}" if word.startswith("-") else f"unexpected word {word!r}"
         hint = nearest(word.partition("=")[0], options)

@@ -16,6 +16,7 @@ from lethe.report import group_runs, print_sections, sections
 HELP = """
 
 --config FILE: take the options of a saved config (a run's config.json); others on the line override it.
+--published: start from the settings of the paper's own script for this data set, network and augmentation.
 --resume RUN: continue a run that was stopped, to the bit, from its last checkpoint."""
 
 

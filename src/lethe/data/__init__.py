@@ -1,8 +1,19 @@
 """Image sets that fit on the device: read, split, corrupted on demand, and cut into batches there."""
 
-from lethe.data._augment import AUGMENTATIONS
+from lethe.data._augment import Augmentation
+from lethe.data._augmentations import AUGMENTATIONS, augmentation
 from lethe.data._batches import batches
 from lethe.data._config import DataConfig, Splits, facts, load
 from lethe.data._image_set import ImageSet
 
-__all__ = ["AUGMENTATIONS", "DataConfig", "ImageSet", "Splits", "batches", "facts", "load"]
+__all__ = [
+    "AUGMENTATIONS",
+    "Augmentation",
+    "DataConfig",
+    "ImageSet",
+    "Splits",
+    "augmentation",
+    "batches",
+    "facts",
+    "load",
+]

@@ -1,4 +1,4 @@
-"""Augmentation on the device: every image of a batch draws its own crop and flip."""
+"""Augmentation on the device: every image of a batch draws its own crop, flip and hole."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Augmentation: TypeAlias = Callable[[Tensor, torch.Generator], Tensor]
-"""From images (B, C, H, W) in [0, 1] to images of the same shape."""
+"""From images (B, C, H, W) in [0, 1] to images of the same shape.
+
+Draws come from the generator on its own device and are then moved, so a seed gives the same images anywhere.
+"""
+
+GREY = 128 / 255
+"""What AMP's script fills crops with."""
 
 
 def none(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -18,21 +24,43 @@ def none(x: Tensor, generator: torch.Generator) -> Tensor:
     return x
 
 
-def crop_flip(x: Tensor, generator: torch.Generator, padding: int = 4) -> Tensor:
-    """Reflect-pad, crop back at a random place, and flip half of the images, as AWP's CIFAR-10 script does.
+def crop_flip(
+    x: Tensor, generator: torch.Generator, padding: int = 4, *, fill: float | None = None, flip: bool = True
+) -> Tensor:
+    """Pad, crop back at a random place, and flip half of the images.
 
-    Draws come from the generator on its own device and are then moved, so a seed gives the same images anywhere.
+    Args:
+        x: images.
+        generator: of the places and flips.
+        padding: pixels on each side.
+        fill: grey level of the padding; None reflects the image, as AWP's CIFAR-10 script does.
+        flip: whether to flip.
     """
     b, _, h, w = x.shape
     draw = generator.device
     top, left = torch.randint(2 * padding + 1, (2, b), generator=generator, device=draw).to(x.device)
-    flip = (torch.rand(b, generator=generator, device=draw) < 0.5).to(x.device)
     rows = top[:, None] + torch.arange(h, device=x.device)
     columns = left[:, None] + torch.arange(w, device=x.device)
-    columns = torch.where(flip[:, None], columns.flip(1), columns)
-    padded = F.pad(x, (padding,) * 4, mode="reflect")
+    if flip:
+        flipped = (torch.rand(b, generator=generator, device=draw) < 0.5).to(x.device)
+        columns = torch.where(flipped[:, None], columns.flip(1), columns)
+    sides = (padding,) * 4
+    padded = F.pad(x, sides, mode="reflect") if fill is None else F.pad(x, sides, value=fill)
     image = torch.arange(b, device=x.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-AUGMENTATIONS: dict[str, Augmentation] = {"none": none, "crop-flip": crop_flip}
+def cutout(x: Tensor, generator: torch.Generator, size: int) -> Tensor:
+    """Blacken a square of ``size`` pixels around a random pixel of each image (DeVries and Taylor, 2017).
+
+    At the border the part inside the image is blackened, so holes may be smaller.
+    """
+    b, _, h, w = x.shape
+    draw = generator.device
+    y = torch.randint(h, (b,), generator=generator, device=draw).to(x.device)[:, None]
+    z = torch.randint(w, (b,), generator=generator, device=draw).to(x.device)[:, None]
+    rows, columns = torch.arange(h, device=x.device), torch.arange(w, device=x.device)
+    half = size // 2
+    in_rows = (rows >= y - half) & (rows < y + half)
+    in_columns = (columns >= z - half) & (columns < z + half)
+    return x.masked_fill((in_rows[:, :, None] & in_columns[:, None, :])[:, None], 0.0)

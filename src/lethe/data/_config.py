@@ -8,12 +8,13 @@ import torch
 
 from lethe._check import LetheError, at_least, one_of
 from lethe._check import fraction as check_fraction
-from lethe.data import _cifar10, _digits
-from lethe.data._augment import AUGMENTATIONS
+from lethe.data import _cifar, _digits, _svhn
+from lethe.data._augment import Augmentation
+from lethe.data._augmentations import AUGMENTATIONS, augmentation
 from lethe.data._image_set import ImageSet
 from lethe.data._label_noise import with_label_noise
 
-DATASETS = ("digits", "cifar10")
+DATASETS = ("digits", "cifar10", "cifar100", "svhn")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,9 +22,9 @@ class DataConfig:
     """The data set and its parts. Sizes are counts of images; the parts never overlap."""
 
     dataset: str = "digits"
-    """digits (bundled with scikit-learn, 8x8) or cifar10."""
+    """digits (bundled with scikit-learn, 8x8), cifar10, cifar100 or svhn (without its extra images)."""
     data_dir: str | None = None
-    """Folder that holds cifar-10-batches-py."""
+    """Folder that holds cifar-10-batches-py, cifar-100-python or SVHN's .mat files."""
     download: bool = False
     """Fetch the data set into data-dir if it is not there."""
     train_size: int | None = None
@@ -39,7 +40,8 @@ class DataConfig:
     image_size: int | None = None
     """Average-pool the images to this height and width."""
     augment: str = "none"
-    """none, or crop-flip: random crop after reflect-padding by 4, and flip."""
+    """none; crop-flip: random crop after reflect-padding by 4, and flip; and of AMP's script vanilla (crop after
+    grey padding, flip), cutout (vanilla and a black square), autoaugment (vanilla, a policy, and the square)."""
 
     def __post_init__(self) -> None:
         one_of("dataset", self.dataset, DATASETS)
@@ -48,6 +50,11 @@ class DataConfig:
         for name, minimum in (("train_size", 1), ("validation_size", 0), ("test_size", 1), ("image_size", 1)):
             if (value := getattr(self, name)) is not None:
                 at_least(name, value, minimum)
+        self.augmentation()
+
+    def augmentation(self) -> Augmentation:
+        """What is done to the training images."""
+        return augmentation(self.augment, self.dataset)
 
 
 @dataclass(frozen=True)
@@ -74,8 +81,16 @@ class Splits:
 
 def facts(dataset: str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Classes, and mean and deviation of the channels, of a data set."""
-    source = _digits if dataset == "digits" else _cifar10
+    if dataset in _cifar.FACTS:
+        return _cifar.FACTS[dataset]
+    source = _digits if dataset == "digits" else _svhn
     return 10, source.MEAN, source.STD
+
+
+def _read(config: DataConfig, *, train: bool) -> ImageSet:
+    if config.dataset == "svhn":
+        return _svhn.read_svhn(config.data_dir, train=train, download=config.download)
+    return _cifar.read_cifar(config.dataset, config.data_dir, train=train, download=config.download)
 
 
 def load(config: DataConfig) -> Splits:
@@ -96,9 +111,9 @@ def load(config: DataConfig) -> Splits:
         test, pool = everything.subset(order[:test_size]), everything.subset(order[test_size:])
         default_validation = 297
     else:
-        pool = _cifar10.read_cifar10(config.data_dir, train=True, download=config.download)
+        pool = _read(config, train=True)
         pool = pool.subset(torch.randperm(len(pool), generator=generator))
-        test = _cifar10.read_cifar10(config.data_dir, train=False, download=config.download)
+        test = _read(config, train=False)
         if config.test_size is not None:
             _require("test_size", config.test_size, len(test))
             test = test.subset(torch.randperm(len(test), generator=generator)[: config.test_size])

@@ -13,7 +13,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lethe._check import LetheError
-from lethe.data import AUGMENTATIONS, ImageSet, batches
+from lethe.data import Augmentation, ImageSet, batches
+from lethe.data._augment import none
 from lethe.engine._method import WeightMethod
 from lethe.objectives import Objective
 
@@ -88,7 +89,7 @@ def train_epoch(
     data: ImageSet,
     *,
     batch_size: int,
-    augment: str = "none",
+    augment: Augmentation = none,
     on_step: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
     """Train one epoch and return its record.
@@ -101,7 +102,7 @@ def train_epoch(
         training: moved in place.
         data: training images, on the model's device.
         batch_size: images in a batch.
-        augment: name of the augmentation.
+        augment: of the images.
         on_step: told the share of the epoch that is done.
 
     Returns:
@@ -118,7 +119,7 @@ def train_epoch(
     device = data.labels.device
     total_loss, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
     seen = 0
-    stream = batches(data, batch_size, shuffle=t.generators["data"], augment=AUGMENTATIONS[augment])
+    stream = batches(data, batch_size, shuffle=t.generators["data"], augment=augment)
     for x_clean, y in stream:
         x, targets = t.objective.prepare(t.model, x_clean, y, t.generators["attack"])
 

@@ -8,7 +8,8 @@ from torch import nn
 
 from lethe._check import LetheError
 from lethe.attacks import PGD
-from lethe.data import ImageSet, Splits
+from lethe.data import Augmentation, ImageSet, Splits
+from lethe.data._augment import none
 from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
 from lethe.engine._config import ScheduleConfig
 from lethe.engine._loop import Training, train_epoch
@@ -25,7 +26,7 @@ def run_training(
     schedule: ScheduleConfig,
     evaluation: EvaluationConfig,
     attack: PGD | None = None,
-    augment: str = "none",
+    augment: Augmentation = none,
     observer: Observer | None = None,
     title: str = "train",
     resume: bool = False,
@@ -43,7 +44,7 @@ def run_training(
         schedule: how long.
         evaluation: when and how it is evaluated.
         attack: of the robust accuracy; None: clean accuracy alone.
-        augment: name of the augmentation of training images.
+        augment: of the training images.
         observer: told how the run goes.
         title: what the observer calls the run.
         resume: go on from the checkpoint ``last``, or from the start if the run was stopped before there was one.

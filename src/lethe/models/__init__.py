@@ -1,6 +1,6 @@
 """Networks that take images in [0, 1]: normalisation lives inside them."""
 
-from lethe.models._config import ModelConfig, build
+from lethe.models._config import MODELS, ModelConfig, build
 from lethe.models._normalize import Normalize
 from lethe.models._preact_resnet import PreActResNet, preact_resnet18
 from lethe.models._preact_resnet_amp import AMPPreActResNet18
@@ -10,6 +10,7 @@ from lethe.models._vgg import VGG16
 from lethe.models._wide_resnet import WideResNet
 
 __all__ = [
+    "MODELS",
     "VGG16",
     "AMPPreActResNet18",
     "ModelConfig",

@@ -2,8 +2,26 @@
 
 from lethe.objectives._adversarial import PGDAT
 from lethe.objectives._objective import Objective
-from lethe.objectives._regularised import Flooding, LabelSmoothing, MixUp
+from lethe.objectives._regularised import (
+    Flooding,
+    FloodingConfig,
+    LabelSmoothing,
+    LabelSmoothingConfig,
+    MixUp,
+    MixUpConfig,
+)
 from lethe.objectives._small_loss import SmallLossPGDAT
 from lethe.objectives._standard import Standard
 
-__all__ = ["PGDAT", "Flooding", "LabelSmoothing", "MixUp", "Objective", "SmallLossPGDAT", "Standard"]
+__all__ = [
+    "PGDAT",
+    "Flooding",
+    "FloodingConfig",
+    "LabelSmoothing",
+    "LabelSmoothingConfig",
+    "MixUp",
+    "MixUpConfig",
+    "Objective",
+    "SmallLossPGDAT",
+    "Standard",
+]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -75,3 +77,36 @@ class MixUp(Standard):
         of_image = share.view(-1, *[1] * (x.ndim - 1))
         mixed = torch.lerp(x[partner], x, of_image)
         return mixed, torch.lerp(labels[partner], labels, share[:, None])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSmoothingConfig:
+    """Label smoothing's own option."""
+
+    smoothing: float = 0.2
+    """Probability that the labelled class gives away to the others. AMP's paper: 0.2."""
+
+    def __post_init__(self) -> None:
+        fraction("smoothing", self.smoothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FloodingConfig:
+    """Flooding's own option."""
+
+    flood_level: float = 0.02
+    """The batch's mean loss is kept near this level. AMP's paper: 0.02."""
+
+    def __post_init__(self) -> None:
+        non_negative("flood_level", self.flood_level)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixUpConfig:
+    """Mixup's own option."""
+
+    mixup_alpha: float = 1.0
+    """Of the Beta(alpha, alpha) that a pair's share is drawn from. AMP's paper: 1, uniform."""
+
+    def __post_init__(self) -> None:
+        MixUp(2, self.mixup_alpha)

@@ -6,7 +6,15 @@ from lethe.recipes._base import Recipe
 from lethe.recipes._file import load_recipe
 from lethe.recipes._load_model import load_model
 from lethe.recipes._perturbed import AMPRecipe, RMPRecipe, SAMRecipe
+from lethe.recipes._published import published
 from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
+from lethe.recipes._regularised import (
+    DropoutRecipe,
+    FloodingRecipe,
+    InputATRecipe,
+    LabelSmoothingRecipe,
+    MixUpRecipe,
+)
 from lethe.recipes._standard import SGDRecipe
 
 __all__ = [
@@ -16,8 +24,13 @@ __all__ = [
     "ATRecipe",
     "AWPRecipe",
     "AlmaRecipe",
+    "DropoutRecipe",
     "FOMORecipe",
+    "FloodingRecipe",
+    "InputATRecipe",
+    "LabelSmoothingRecipe",
     "LureRecipe",
+    "MixUpRecipe",
     "RMPRecipe",
     "RWPRecipe",
     "Recipe",
@@ -26,4 +39,5 @@ __all__ = [
     "StreamConfig",
     "load_model",
     "load_recipe",
+    "published",
 ]

@@ -144,7 +144,7 @@ class AlmaRecipe(Recipe):
                 training,
                 train,
                 batch_size=self.schedule.batch_size,
-                augment=self.data.augment,
+                augment=self.data.augmentation(),
                 on_step=lambda share, epoch=epoch: observer.step(done + epoch + share),  # type: ignore[misc]
             )
             record = {"megabatch": number, **record, "validation/clean": accuracy(model, validation)}

@@ -5,6 +5,13 @@ from __future__ import annotations
 from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, RWPRecipe
 from lethe.recipes._anytime import AlmaRecipe, LureRecipe
 from lethe.recipes._perturbed import AMPRecipe, RMPRecipe, SAMRecipe
+from lethe.recipes._regularised import (
+    DropoutRecipe,
+    FloodingRecipe,
+    InputATRecipe,
+    LabelSmoothingRecipe,
+    MixUpRecipe,
+)
 from lethe.recipes._standard import SGDRecipe
 
 _TRAIN: tuple[type[SGDRecipe], ...] = (
@@ -12,6 +19,11 @@ _TRAIN: tuple[type[SGDRecipe], ...] = (
     AMPRecipe,
     SAMRecipe,
     RMPRecipe,
+    DropoutRecipe,
+    LabelSmoothingRecipe,
+    FloodingRecipe,
+    MixUpRecipe,
+    InputATRecipe,
     ATRecipe,
     FOMORecipe,
     AWPRecipe,

@@ -88,7 +88,7 @@ class SGDRecipe(Recipe):
             schedule=self.schedule,
             evaluation=self.evaluation,
             attack=self.evaluation_attack(),
-            augment=self.data.augment,
+            augment=self.data.augmentation(),
             observer=observer,
             title=self.name,
             resume=resume is not None,

@@ -1,4 +1,4 @@
-"""CIFAR-10 that is missing, incomplete, damaged or hostile: an error that says so, and nothing is run or fetched."""
+"""Files that are missing, incomplete, damaged or hostile: an error that says so, and nothing is run or fetched."""
 
 import os
 import pickle
@@ -18,14 +18,22 @@ def write_files(root, contents):
         (folder / name).write_bytes(content)
 
 
-def test_no_folder_named_is_an_error_that_names_the_option():
-    with pytest.raises(lethe.LetheError, match="cifar10 needs --data-dir"):
-        load(DataConfig(dataset="cifar10"))
+every_set = pytest.mark.parametrize(
+    ("dataset", "missing"),
+    [("cifar10", "cifar-10-batches-py"), ("cifar100", "cifar-100-python"), ("svhn", "train_32x32.mat")],
+)
 
 
-def test_an_empty_folder_is_an_error_and_stays_empty(tmp_path, no_network):
-    with pytest.raises(lethe.LetheError, match=r"no cifar-10-batches-py in .*--download"):
-        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path)))
+@every_set
+def test_no_folder_named_is_an_error_that_names_the_option(dataset, missing):
+    with pytest.raises(lethe.LetheError, match=rf"{dataset} needs --data-dir.*{missing}"):
+        load(DataConfig(dataset=dataset))
+
+
+@every_set
+def test_an_empty_folder_is_an_error_and_stays_empty(tmp_path, no_network, dataset, missing):
+    with pytest.raises(lethe.LetheError, match=rf"no {missing} in .*--download"):
+        load(DataConfig(dataset=dataset, data_dir=str(tmp_path)))
     assert list(tmp_path.iterdir()) == []
     assert no_network == []
 
@@ -75,11 +83,29 @@ def test_a_hostile_file_is_not_unpickled(tmp_path):
     assert not marker.exists()
 
 
+def test_a_damaged_cifar100_is_not_unpickled(tmp_path, no_network):
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    for name in ("train", "test", "meta"):
+        (folder / name).write_bytes(pickle.dumps(MakesFolder(tmp_path / "marker")))
+    with pytest.raises(lethe.LetheError, match=r"CIFAR-100 in .* \(a checksum is wrong\)"):
+        load(DataConfig(dataset="cifar100", data_dir=str(tmp_path)))
+    assert not (tmp_path / "marker").exists()
+
+
+def test_a_damaged_svhn_is_an_error(tmp_path, no_network):
+    (tmp_path / "train_32x32.mat").write_bytes(b"garbage")
+    with pytest.raises(lethe.LetheError, match=r"train_32x32\.mat' is damaged"):
+        load(DataConfig(dataset="svhn", data_dir=str(tmp_path)))
+    assert no_network == []
+
+
 def test_nothing_is_fetched_unless_asked_for():
     assert DataConfig().download is False
 
 
-def test_a_fetch_that_fails_is_one_line(tmp_path, no_network):
-    with pytest.raises(lethe.LetheError, match="CIFAR-10 could not be"):
-        load(DataConfig(dataset="cifar10", data_dir=str(tmp_path), download=True))
+@every_set
+def test_a_fetch_that_fails_is_one_line(tmp_path, no_network, dataset, missing):
+    with pytest.raises(lethe.LetheError, match="could not be"):
+        load(DataConfig(dataset=dataset, data_dir=str(tmp_path), download=True))
     assert no_network != []

@@ -1,0 +1,73 @@
+"""The augmentations by name, some of which depend on the data set, as in AMP's script."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lethe._check import LetheError, one_of
+from lethe.data._augment import GREY, Augmentation, crop_flip, cutout, none
+
+AUGMENTATIONS = ("none", "crop-flip", "vanilla", "cutout", "autoaugment")
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """AMP's script, for images of 32 pixels; at other sizes they are scaled."""
+
+    padding: int
+    flip: bool
+    hole: int
+    policy: str | None
+    crop_with_policy: bool = True
+
+
+_SETTINGS = {
+    "cifar10": _Settings(padding=4, flip=True, hole=16, policy="cifar10"),
+    "cifar100": _Settings(padding=4, flip=True, hole=8, policy="cifar10"),
+    "svhn": _Settings(padding=2, flip=False, hole=20, policy="svhn", crop_with_policy=False),
+    "digits": _Settings(padding=4, flip=False, hole=16, policy=None),  # not in the script; a flipped digit is none
+}
+
+
+def augmentation(name: str, dataset: str) -> Augmentation:
+    """The augmentation of this name for this data set.
+
+    ``none``; ``crop-flip``: reflect-pad by 4, crop, flip (the adversarial-training literature on CIFAR-10);
+    ``vanilla``: AMP's script without more, a crop of the image padded with grey, and a flip (not of digits and SVHN);
+    ``cutout``: vanilla, and a black square; ``autoaugment``: vanilla (on SVHN without the crop), a random policy of
+    AutoAugment (Cubuk et al., CVPR 2019), and the square.
+
+    Raises:
+        LetheError: unknown name, or no policy for this data set.
+    """
+    one_of("augment", name, AUGMENTATIONS)
+    if name in ("none", "crop-flip"):
+        return none if name == "none" else crop_flip
+    settings = _SETTINGS[dataset]
+    if name == "autoaugment" and settings.policy is None:
+        raise LetheError(f"AutoAugment has no policy for {dataset}: set augment to cutout or vanilla.")
+    return _Published(settings, name)
+
+
+class _Published:
+    """What AMP's script does before normalisation."""
+
+    def __init__(self, settings: _Settings, name: str) -> None:
+        self.settings, self.name = settings, name
+        self.policy: Augmentation | None = None
+        if name == "autoaugment" and settings.policy is not None:
+            from lethe.data._autoaugment import AutoAugment
+
+            self.policy = AutoAugment(settings.policy)
+
+    def __call__(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        s, pixels = self.settings, x.shape[-1]
+        if self.policy is None or s.crop_with_policy:
+            padding = max(1, round(s.padding * pixels / 32))
+            x = crop_flip(x, generator, padding, fill=GREY, flip=s.flip)
+        if self.policy is not None:
+            x = self.policy(x, generator)
+        return x if self.name == "vanilla" else cutout(x, generator, round(s.hole * pixels / 32))

@@ -1,0 +1,104 @@
+"""The settings of AMP's script, by network and augmentation, and how the command line starts from them."""
+
+import json
+
+import pytest
+
+import lethe
+from lethe.cli import main
+from lethe.cli._options import parse_recipe
+from lethe.models import MODELS
+from lethe.recipes import TRAIN_RECIPES, ATRecipe, published
+from lethe.recipes._published import EPSILON_AND_INNER_LR, FAMILY
+
+PUBLISHED = [  # network, augmentation, epsilon, inner_lr: METHODS of AMP's main.py and README
+    *(("preact-resnet18-amp", augment, 0.5, 1.0) for augment in ("vanilla", "cutout", "autoaugment")),
+    *(("vgg16", augment, 0.1, 0.2) for augment in ("vanilla", "cutout", "autoaugment")),
+    ("wrn-28-10", "vanilla", 0.5, 1.0),
+    ("wrn-28-10", "cutout", 0.3, 0.5),
+    ("wrn-28-10", "autoaugment", 0.1, 0.1),
+    ("pyramidnet-164-270", "vanilla", 0.5, 1.0),
+    ("pyramidnet-164-270", "cutout", 0.3, 0.5),
+    ("pyramidnet-164-270", "autoaugment", 0.1, 0.1),
+]
+
+
+def parse(*words):
+    return parse_recipe("train", list(words), TRAIN_RECIPES, "")
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "svhn"])
+@pytest.mark.parametrize(("network", "augment", "epsilon", "inner_lr"), PUBLISHED)
+def test_the_command_line_takes_the_settings_of_the_script(dataset, network, augment, epsilon, inner_lr):
+    recipe = parse("amp", "--published", "--dataset", dataset, "--model", network, "--augment", augment)
+    assert (recipe.amp.epsilon, recipe.amp.inner_lr, recipe.amp.inner_iter) == (epsilon, inner_lr, 1)
+    assert (recipe.data.dataset, recipe.model.model, recipe.data.augment) == (dataset, network, augment)
+    assert (recipe.schedule.epochs, recipe.schedule.batch_size) == (200, 50)
+    assert recipe.schedule.milestones == (0.5, 0.75)
+    assert recipe.schedule.gamma == 0.1
+    sgd = recipe.sgd
+    assert (sgd.lr, sgd.momentum, sgd.weight_decay, sgd.nesterov, sgd.clip_norm) == (0.1, 0.9, 1e-4, True, 50.0)
+
+
+def test_without_more_words_it_is_the_preact_resnet_on_cifar10():
+    recipe = parse("amp", "--published")
+    assert recipe == published(TRAIN_RECIPES["amp"])
+    assert (recipe.data.dataset, recipe.model.model, recipe.data.augment) == (
+        "cifar10",
+        "preact-resnet18-amp",
+        "vanilla",
+    )
+
+
+def test_words_override_what_is_published():
+    recipe = parse("amp", "--published", "--model", "vgg16", "--epsilon", "0.7", "--epochs", "3")
+    assert (recipe.amp.epsilon, recipe.amp.inner_lr, recipe.schedule.epochs) == (0.7, 0.2, 3)
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_every_row_of_the_papers_table_has_the_same_settings_and_its_own_regulariser(name):
+    recipe = published(TRAIN_RECIPES[name])
+    assert recipe.sgd == published(TRAIN_RECIPES["sgd"]).sgd
+    assert recipe.schedule == published(TRAIN_RECIPES["sgd"]).schedule
+    assert recipe.model.dropout == (0.1 if name == "dropout" else 0.0)
+    options = recipe.options()
+    assert json.loads(json.dumps(options))["recipe"] == name
+
+
+def test_the_regularisers_of_the_table_have_its_values():
+    table = {name: published(TRAIN_RECIPES[name]) for name in FAMILY}
+    assert table["label-smoothing"].label_smoothing.smoothing == 0.2
+    assert table["flooding"].flooding.flood_level == 0.02
+    assert table["mixup"].mixup.mixup_alpha == 1.0
+    assert table["rmp"].rmp.epsilon == 0.1
+    attack = table["input-at"].attack
+    assert (attack.epsilon, attack.step_size, attack.steps, attack.random_start) == (1 / 255, 1 / 255, 1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("at --published", "no published settings for 'at'"),
+        ("amp --published --dataset digits", "no published settings for 'digits'"),
+        ("amp --published --model small-resnet", "no published settings for 'small-resnet'"),
+        ("amp --published --augment none", "no published settings for augment 'none'"),
+        ("amp --published --config x.json", "leave one out"),
+        ("amp --publishd", "Did you mean '--published'"),
+    ],
+)
+def test_what_is_not_published_is_refused(words, message, capsys):
+    assert main(["train", *words.split()]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_help_shows_the_settings_that_would_be_taken(capsys):
+    assert main(["train", "amp", "--published", "--model", "vgg16", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "(default: vgg16)" in text
+    assert "Step size of the ascent. (default: 0.2)" in text
+
+
+def test_the_table_names_networks_that_exist():
+    assert set(EPSILON_AND_INNER_LR) <= set(MODELS)
+    with pytest.raises(lethe.LetheError):
+        published(ATRecipe)
