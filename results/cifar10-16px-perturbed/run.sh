@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Makes this folder's tables and curves: results/cifar10-16px-perturbed/run.sh DATA_DIR, from the repository's root, with
+# `lethe` on the PATH. DATA_DIR holds cifar-10-batches-py. Runs that are finished are kept, runs that were stopped go on.
+set -euo pipefail
+data=${1:?give the folder that holds cifar-10-batches-py}
+here=results/cifar10-16px-perturbed
+runs=runs/cifar10-16px-perturbed
+cores=$(nproc)
+export here runs data OMP_NUM_THREADS=1  # one run a core; nproc would count one from here on
+mkdir -p "$runs/choose"
+one() {
+  name=$1 out=$runs/$2
+  shift 2
+  [ -f "$out/summary.json" ] && return
+  if [ -f "$out/checkpoints/last.pt" ]; then
+    lethe train --resume "$out"
+  else
+    rm -rf "$out"
+    lethe train --config "$here/$name.json" --data-dir "$data" --out "$out" "$@"
+  fi
+}
+export -f one
+
+# How strong to perturb is chosen on validation images, by a seed that is not measured.
+{
+  for epsilon in 0.05 0.1 0.2; do echo "amp choose/amp-$epsilon --seed 10 --epsilon $epsilon"; done
+  for rho in 0.05 0.1 0.2; do echo "sam choose/sam-$rho --seed 10 --rho $rho"; done
+  for gamma in 0.005 0.01 0.02 0.04; do echo "awp choose/awp-$gamma --seed 10 --awp-gamma $gamma"; done
+  # The values so chosen stand in the config files.
+  for seed in 0 1 2 3 4; do
+    for name in amp sam awp at sgd rmp; do echo "$name $name-seed$seed --seed $seed"; done
+  done
+} | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
+
+lethe report "$runs"/choose/* --out "$here/choose"
+lethe report "$runs"/{sgd,rmp,sam,amp,at,awp}-seed{0,1,2,3,4} --out "$here"
+rm "$here/report.html" "$here/choose/report.html" "$here/choose/curves.png"  # the page repeats the others
