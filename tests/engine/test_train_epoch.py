@@ -6,8 +6,8 @@ import torch
 import lethe
 from lethe.data import load
 from lethe.engine import train_epoch
-from lethe.optim import SGDConfig
-from lethe.recipes import FOMORecipe, SGDRecipe
+from lethe.optim import RWPConfig, SGDConfig
+from lethe.recipes import ATRecipe, FOMORecipe, RMPRecipe, RWPRecipe, SGDRecipe
 
 
 def test_the_record_says_what_happened(tiny):
@@ -53,3 +53,58 @@ def test_a_loss_that_is_not_finite_is_a_clear_error(tiny):
     splits = load(recipe.data)
     with pytest.raises(lethe.LetheError, match=r"the loss is (nan|inf) in epoch 1: training has diverged. Lower --lr"):
         train_epoch(recipe.build(splits), splits.train, batch_size=32)
+
+
+def gradients_of_an_epoch(tiny, **sgd):
+    recipe = tiny(SGDRecipe, sgd=SGDConfig(lr=0.0, **sgd))
+    splits = load(recipe.data)
+    training, norms = recipe.build(splits), []
+
+    def watch(*_):
+        gradients = [p.grad.flatten() for p in training.model.parameters()]
+        norms.append(float(torch.cat(gradients).norm()))
+
+    training.optimizer.register_step_post_hook(watch)
+    train_epoch(training, splits.train, batch_size=50)
+    return norms
+
+
+def test_gradients_are_clipped_to_the_global_norm_that_is_asked_for(tiny):
+    free = gradients_of_an_epoch(tiny)
+    assert min(free) > 0.1
+    assert gradients_of_an_epoch(tiny, clip_norm=0.1) == pytest.approx([0.1] * len(free), rel=1e-3)
+    assert gradients_of_an_epoch(tiny, clip_norm=1e6) == free
+
+
+def test_a_clip_norm_of_nothing_is_refused():
+    with pytest.raises(lethe.LetheError, match="clip_norm must be above 0"):
+        SGDConfig(clip_norm=0.0)
+
+
+def test_rwp_climbs_by_the_small_losses_and_steps_with_all(tiny):
+    """With a threshold under every loss nothing is pushed, and RWP is adversarial training; not so with a high one."""
+    ends = {}
+    for name, recipe in {
+        "at": tiny(ATRecipe),
+        "nothing": tiny(RWPRecipe, rwp=RWPConfig(rwp_threshold=0.0, rwp_steps=2, rwp_gamma=0.1)),
+        "all": tiny(RWPRecipe, rwp=RWPConfig(rwp_threshold=100.0, rwp_steps=2, rwp_gamma=0.1)),
+    }.items():
+        splits = load(recipe.data)
+        training = recipe.build(splits)
+        record = train_epoch(training, splits.train, batch_size=50)
+        ends[name] = (record["train/loss"], next(training.model.parameters()).detach().clone())
+    assert torch.equal(ends["at"][1], ends["nothing"][1])
+    assert ends["at"][0] == ends["nothing"][0]
+    assert not torch.equal(ends["at"][1], ends["all"][1])
+
+
+def test_a_random_perturbation_draws_from_the_run_and_not_from_torch(tiny):
+    ends = []
+    for seed in (0, 1):
+        recipe = tiny(RMPRecipe)
+        splits = load(recipe.data)
+        training = recipe.build(splits)
+        torch.manual_seed(seed)
+        train_epoch(training, splits.train, batch_size=50)
+        ends.append(next(training.model.parameters()).detach())
+    assert torch.equal(*ends)
