@@ -66,22 +66,20 @@ def add_scaled_(targets: Sequence[Tensor], others: Sequence[Tensor], factors: Te
     One by one this needs a single temporary tensor; as a foreach kernel, one of the size of all.
     """
     here, there = local(targets), local(others)
-    each = _each(factors, here)
     if foreach:
-        torch._foreach_add_(here, torch._foreach_mul(there, each))
+        torch._foreach_add_(here, torch._foreach_mul(there, _for_kernel(factors, here)))
         return
-    for target, other, factor in zip(here, there, each, strict=True):
+    for target, other, factor in zip(here, there, _each(factors, here), strict=True):
         target.add_(other * factor)
 
 
 def scale_(targets: Sequence[Tensor], factors: Tensor, *, foreach: bool = True) -> None:
     """``target *= factor``, with one factor for all, (), or one each, (N,); they stay on the device."""
     here = local(targets)
-    each = _each(factors, here)
     if foreach:
-        torch._foreach_mul_(here, each)
+        torch._foreach_mul_(here, _for_kernel(factors, here))
         return
-    for target, factor in zip(here, each, strict=True):
+    for target, factor in zip(here, _each(factors, here), strict=True):
         target.mul_(factor)
 
 
@@ -110,3 +108,10 @@ def _each(factors: Tensor, targets: Sequence[Tensor]) -> list[Tensor]:
     """A scalar tensor for each target, where the target is."""
     each = factors.unbind() if factors.ndim else [factors] * len(targets)
     return [factor.to(target.device) for factor, target in zip(each, targets, strict=True)]
+
+
+def _for_kernel(factors: Tensor, targets: Sequence[Tensor]) -> Tensor | list[Tensor]:
+    """As foreach kernels want it: one scalar for all is faster than a list; but in fp16 it would be rounded first."""
+    if factors.ndim == 0 and all((t.device, t.dtype) == (factors.device, factors.dtype) for t in targets):
+        return factors
+    return _each(factors, targets)
