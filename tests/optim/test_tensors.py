@@ -17,7 +17,7 @@ DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 def lists(dtype):
     generator = torch.Generator().manual_seed(0)
-    shapes = ((3, 4), (5,), (), (2, 1, 3))
+    shapes = ((3, 4), (5,), (1,), (2, 1, 3))
     return [[torch.randn(shape, generator=generator).to(dtype) for shape in shapes] for _ in range(2)]
 
 
