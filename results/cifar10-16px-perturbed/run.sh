@@ -24,7 +24,7 @@ export -f one
 # How strong to perturb is chosen on validation images, by a seed that is not measured.
 {
   for epsilon in 0.05 0.1 0.2; do echo "amp choose/amp-$epsilon --seed 10 --epsilon $epsilon"; done
-  for rho in 0.05 0.1 0.2; do echo "sam choose/sam-$rho --seed 10 --rho $rho"; done
+  for rho in 0.05 0.1 0.2 0.4 0.8; do echo "sam choose/sam-$rho --seed 10 --rho $rho"; done
   for gamma in 0.005 0.01 0.02 0.04; do echo "awp choose/awp-$gamma --seed 10 --awp-gamma $gamma"; done
   # The values so chosen stand in the config files.
   for seed in 0 1 2 3 4; do
