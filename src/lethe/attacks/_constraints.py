@@ -78,4 +78,9 @@ def _lengths(images: Tensor) -> Tensor:
     return lengths
 
 
+def small_normal(x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+    """A perturbation from N(0, 0.001²) a pixel, whatever epsilon is, as TRADES' and MART's code has it."""
+    return 0.001 * _draw(x, generator, normal=True)
+
+
 CONSTRAINTS: dict[str, Constraint] = {"linf": Linf(), "l2": L2()}

@@ -1,16 +1,24 @@
-"""Projected gradient descent, the attack of adversarial training."""
+"""Projected gradient descent: one core, made of a loss, a constraint and a start."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from lethe._batch_statistics import frozen_batch_statistics
 from lethe._check import LetheError, at_least, non_negative, one_of
 from lethe._guard import evaluation_mode
-from lethe.attacks._constraints import CONSTRAINTS
+from lethe.attacks._constraints import CONSTRAINTS, small_normal
 from lethe.attacks._losses import LOSSES
+
+Forward: TypeAlias = Callable[[Tensor], Tensor]
+_compiled: WeakKeyDictionary[nn.Module, Forward] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,8 @@ class PGD:
         x_adv = PGD(epsilon=8 / 255, step_size=2 / 255, steps=10)(model, x, y, generator=generator)
 
     The attack leaves no trace: the network is attacked in evaluation mode and each module's mode put back, also
-    after an error; gradients of parameters are neither computed nor allocated, so a step costs 2F, not 3F.
+    after an error; batch norm's running statistics stay; gradients of parameters are neither computed nor allocated, so
+    a step costs 2F, not 3F. ``kl`` costs one F more for the clean images; several restarts one F each, to compare them.
 
     Where codes differ: the adversarial-training scripts of Rice et al., AWP and RWP attack in train mode, so that
     every attack step moves batch norm's running statistics; TRADES, MART and CURE attack in evaluation mode, as here.
@@ -37,20 +46,47 @@ class PGD:
     norm: str = "linf"
     """The ball: linf or l2."""
     random_start: bool = True
-    """Start from a random point of the ball, not from the image."""
+    """Start from a random point, not from the image."""
     loss: str = "ce"
-    """What is raised: ce (cross-entropy) or margin (Carlini and Wagner's)."""
+    """What is raised: ce (cross-entropy), margin (Carlini and Wagner's), dlr (AutoAttack's) or kl (TRADES')."""
+    initial: str = "uniform"
+    """Which random point: uniform in the ball, or normal: N(0, 0.001²) a pixel, as TRADES and MART start."""
+    restarts: int = 1
+    """Attacks of each image; the one that fools the network, or else has the highest loss, counts."""
+    step_rule: str = "constant"
+    """Steps of the same length (constant), or falling to 0 (linear)."""
+    early_stop: bool = False
+    """Leave an image where it first fools the network; costs the same."""
+    targeted: bool = False
+    """The labels given are classes to be reached."""
+    attack_mode: str = "eval"
+    """The network's mode: eval, or train: as it is, batch norm working with the batch, its running statistics kept."""
+    bf16: bool = False
+    """Run the network under bfloat16 autocast."""
+    channels_last: bool = False
+    """Hand the network images in channels-last layout, which makes convolutions faster on many devices."""
+    compile: bool = False
+    """Compile the network once with torch.compile."""
 
     def __post_init__(self) -> None:
         non_negative("epsilon", self.epsilon)
         non_negative("step_size", self.step_size)
         at_least("steps", self.steps, 0)
+        at_least("restarts", self.restarts, 1)
         one_of("norm", self.norm, CONSTRAINTS)
         if self.norm == "linf" and self.epsilon > 1:
             raise LetheError(
                 f"epsilon is in the unit of images in [0, 1], got {self.epsilon}: for 8 grey levels write 8/255."
             )
         one_of("loss", self.loss, LOSSES)
+        one_of("initial", self.initial, ("uniform", "normal"))
+        one_of("step_rule", self.step_rule, ("constant", "linear"))
+        one_of("attack_mode", self.attack_mode, ("eval", "train"))
+        if self.loss == "kl" and not self.random_start:
+            raise LetheError("the kl loss has no gradient at the clean image: leave random_start on.")
+        if self.targeted and self.loss in ("kl", "dlr"):
+            # kl knows no labels; a lower dlr of the target may as well be a larger spread of the others.
+            raise LetheError(f"the {self.loss} loss cannot be targeted: use ce or margin.")
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Attack a batch.
@@ -58,7 +94,7 @@ class PGD:
         Args:
             model: from images (B, C, H, W) in [0, 1] to logits (B, K); normalisation lives inside it.
             x: images in [0, 1], floating point.
-            y: labels, (B,).
+            y: labels, (B,); with ``targeted`` the classes to reach.
             generator: source of the random start; None is torch's global one.
 
         Returns:
@@ -68,24 +104,91 @@ class PGD:
         Raises:
             LetheError: ``x`` is not floating point, or has values outside [0, 1].
         """
-        _check_images(x)
-        constraint, loss = CONSTRAINTS[self.norm], LOSSES[self.loss]
+        check_images(x)
         x = x.detach()
-        adversarial = x
-        if self.random_start and self.epsilon > 0:
-            adversarial = (x + constraint.random_start(x, self.epsilon, generator)).clamp_(0.0, 1.0)
-        with evaluation_mode(model), torch.enable_grad():
-            for _ in range(self.steps):
-                adversarial = adversarial.detach().requires_grad_()
-                # The view keeps the network's input off the graph's leaves, which FLOP counters cannot see through.
-                value = loss(model(adversarial.view_as(adversarial)), y).sum()
-                (gradient,) = torch.autograd.grad(value, adversarial)
-                moved = adversarial.detach() + constraint.step(gradient, self.step_size)
-                adversarial = (x + constraint.project(moved - x, self.epsilon)).clamp_(0.0, 1.0)
+        loss = LOSSES[self.loss]
+        with self._at(model, x), torch.enable_grad():
+            forward = self._forward(model)
+            target = y
+            if loss.of_clean:
+                with torch.no_grad():
+                    target = forward(x).log_softmax(1)
+            best, best_score = x, x.new_zeros(())
+            for restart in range(self.restarts):
+                found = self._climb(forward, self._start(x, generator), x, y, target)
+                if self.restarts == 1:
+                    return found
+                with torch.no_grad():
+                    logits = forward(found)
+                    score = self._sign() * loss.value(logits, target)
+                    # Fooling counts more than any loss: losses are squeezed into (0, 1).
+                    score = self._fooled(logits, y) + score.sigmoid()
+                better = torch.ones_like(score, dtype=torch.bool) if restart == 0 else score > best_score
+                best = torch.where(better.view(-1, *[1] * (x.ndim - 1)), found, best)
+                best_score = score if restart == 0 else torch.maximum(score, best_score)
+        return best
+
+    def _climb(
+        self, forward: Callable[[Tensor], Tensor], start: Tensor, x: Tensor, y: Tensor, target: Tensor
+    ) -> Tensor:
+        constraint, loss = CONSTRAINTS[self.norm], LOSSES[self.loss]
+        adversarial = start
+        for step in range(self.steps):
+            adversarial = adversarial.detach().requires_grad_()
+            # FLOP counters cannot see through an input that is a leaf; the compiler wants one.
+            logits = forward(adversarial if self.compile else adversarial.view_as(adversarial))
+            (gradient,) = torch.autograd.grad(self._sign() * loss.value(logits, target).sum(), adversarial)
+            length = self.step_size * (1.0 if self.step_rule == "constant" else 1.0 - step / self.steps)
+            here = adversarial.detach()
+            moved = here + constraint.step(gradient, length)
+            adversarial = (x + constraint.project(moved - x, self.epsilon)).clamp_(0.0, 1.0)
+            if self.early_stop:
+                fooled = self._fooled(logits.detach(), y).bool().view(-1, *[1] * (x.ndim - 1))
+                adversarial = torch.where(fooled, here, adversarial)
         return adversarial.detach()
 
+    def _start(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        if not self.random_start or self.epsilon == 0:
+            return x
+        draw = small_normal if self.initial == "normal" else CONSTRAINTS[self.norm].random_start
+        delta = CONSTRAINTS[self.norm].project(draw(x, self.epsilon, generator), self.epsilon)
+        return (x + delta).clamp_(0.0, 1.0)
 
-def _check_images(x: Tensor) -> None:
+    def _sign(self) -> float:
+        return -1.0 if self.targeted else 1.0
+
+    def _fooled(self, logits: Tensor, y: Tensor) -> Tensor:
+        """1 where the attack has what it wants, else 0."""
+        hit = logits.argmax(1) == y
+        return (hit if self.targeted else ~hit).to(torch.float32)
+
+    @contextmanager
+    def _at(self, model: nn.Module, x: Tensor) -> Iterator[None]:
+        """The network as it is attacked; afterwards it is as it was."""
+        mode = evaluation_mode(model) if self.attack_mode == "eval" else frozen_batch_statistics([model])
+        precision = torch.autocast(x.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with mode, precision:
+            yield
+
+    def _forward(self, model: nn.Module) -> Forward:
+        """From images to logits in fp32 at least."""
+        network: Forward = model
+        if self.compile:
+            if model not in _compiled:
+                _compiled[model] = torch.compile(model)
+            network = _compiled[model]
+
+        def forward(images: Tensor) -> Tensor:
+            if self.channels_last:
+                images = images.contiguous(memory_format=torch.channels_last)
+            logits = network(images)
+            return logits.float() if self.bf16 else logits
+
+        return forward
+
+
+def check_images(x: Tensor) -> None:
+    """Raise for images that are not floating point, or, on the CPU, not in [0, 1]."""
     if not x.is_floating_point():
         raise LetheError(f"an attack needs floating-point images in [0, 1], got {x.dtype}: divide by 255 first.")
     # Looked at on the CPU only: elsewhere it would make the host wait for the device at every attack.

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from lethe._batch_statistics import frozen_batch_statistics
 from lethe._check import LetheError
 from lethe.optim import _tensors
-from lethe.optim._batch_statistics import frozen_batch_statistics
 from lethe.optim._step_options import StepOptions
 
 Result = TypeVar("Result")
