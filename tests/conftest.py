@@ -12,7 +12,7 @@ collect_ignore = [] if HAS_EXTRA else ["cli", "data", "engine", "evaluate", "gen
 
 
 @pytest.fixture(scope="session")
-def tiny():
+def tiny(tmp_path_factory):
     """Make a recipe of any kind small: ``tiny(kind, out, seed=0, epochs=2, **sections)``; training takes under 1 s."""
     import dataclasses
 
@@ -22,8 +22,18 @@ def tiny():
     from lethe.evaluate import EvaluationConfig
     from lethe.methods import FOMOConfig
     from lethe.models import ModelConfig
+    from lethe.objectives import DistillationConfig
     from lethe.optim import RWPConfig, SGDConfig
-    from lethe.recipes import StreamConfig
+    from lethe.recipes import ATRecipe, SGDRecipe, StreamConfig
+
+    teachers = {}
+
+    def teacher(kind):
+        """The run directory of a tiny run, made once."""
+        if kind not in teachers:
+            folder = tmp_path_factory.mktemp("teacher") / kind.name
+            teachers[kind] = str(make(kind, folder, epochs=1).execute()[0].path)
+        return teachers[kind]
 
     def make(kind, out=None, *, seed=0, epochs=2, **sections):
         fields = {field.name for field in dataclasses.fields(kind)}
@@ -40,6 +50,9 @@ def tiny():
             "rwp": RWPConfig(rwp_steps=2),
             "stream": StreamConfig(megabatches=2),
         }
+        if "distillation" in fields:
+            taught = {"clean_teacher": teacher(SGDRecipe), "robust_teacher": teacher(ATRecipe)}
+            small["distillation"] = DistillationConfig(**taught)
         return kind(**{name: section for name, section in small.items() if name in fields} | sections)
 
     return make

@@ -71,7 +71,7 @@ def test_the_regularisers_of_the_table_have_its_values():
     assert table["flooding"].flooding.flood_level == 0.02
     assert table["mixup"].mixup.mixup_alpha == 1.0
     assert table["rmp"].rmp.epsilon == 0.1
-    attack = table["input-at"].attack
+    attack = table["input-at"].input_attack
     assert (attack.epsilon, attack.step_size, attack.steps, attack.random_start) == (1 / 255, 1 / 255, 1, True)
 
 

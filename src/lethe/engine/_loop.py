@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from lethe._check import LetheError
 from lethe.data import Augmentation, ImageSet, batches
 from lethe.data._augment import none
 from lethe.engine._method import WeightMethod
-from lethe.objectives import Objective
+from lethe.objectives import Batch, Objective
 
 
 @dataclass
@@ -120,20 +120,20 @@ def train_epoch(
     total_loss, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
     seen = 0
     stream = batches(data, batch_size, shuffle=t.generators["data"], augment=augment)
-    for x_clean, y in stream:
-        x, targets = t.objective.prepare(t.model, x_clean, y, t.generators["attack"])
+    for x, y in stream:
+        batch = t.objective.prepare(t.model, x, y, t.generators["attack"])
 
-        def closure(x: Tensor = x, targets: Tensor = targets) -> tuple[Tensor, Tensor]:
+        def closure(batch: Batch = batch) -> tuple[Tensor, Tensor]:
             t.optimizer.zero_grad()
-            loss, logits = t.objective.loss(t.model, x, targets)
-            loss = loss + t.method.consistency(x, logits)
+            loss, logits = t.objective.loss(t.model, batch)
+            loss = loss + t.method.consistency(batch.images, logits)
             t.backward(loss)
             return loss.detach(), logits.detach()
 
-        def ascend(x: Tensor = x, targets: Tensor = targets) -> None:
+        def ascend(batch: Batch = batch) -> None:
             t.optimizer.zero_grad()
             if t.objective.ascent_loss is not None:
-                t.backward(t.objective.ascent_loss(t.model, x, targets))
+                t.backward(t.objective.ascent_loss(t.model, batch))
 
         closures = (closure,) if t.objective.ascent_loss is None else (closure, ascend)
         # torch types a closure's result as float; it hands back whatever the closure returned.
@@ -144,6 +144,12 @@ def train_epoch(
         seen += len(y)
         if on_step is not None:
             on_step(seen / len(data))
+
+    def images() -> Iterator[Tensor]:
+        for x, _ in batches(data, batch_size, shuffle=t.generators["method"], augment=augment):
+            yield x
+
+    t.method.end_epoch(t.epoch, images)
     t.scheduler.step()
     t.epoch += 1
     mean_loss = float(total_loss) / seen

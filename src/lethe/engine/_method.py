@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
 
 class WeightMethod(Protocol):
-    """Called by the loop in this order: ``begin_epoch``, then for each step ``consistency`` and ``end_step``."""
+    """Called in this order: ``begin_epoch``, for each step ``consistency`` and ``end_step``, and ``end_epoch``."""
 
     @property
     def stable(self) -> nn.Module | None:
@@ -25,6 +26,10 @@ class WeightMethod(Protocol):
 
     def end_step(self) -> None:
         """Act after a step of the optimizer."""
+        ...
+
+    def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
+        """Act after the last step of an epoch; ``images`` runs through the augmented training images once more."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -49,6 +54,9 @@ class NoMethod:
         return logits.new_zeros(())
 
     def end_step(self) -> None:
+        """Nothing to do."""
+
+    def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
         """Nothing to do."""
 
     def state_dict(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,6 +121,9 @@ class FOMO:
     def end_step(self) -> None:
         """Move the stable model; call it after each step of the optimizer."""
         self._stable.update(self.model)
+
+    def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
+        """Nothing to do; the loop of ``lethe train`` calls it."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs: stable model, forgettings, and the generator's state if there is one."""

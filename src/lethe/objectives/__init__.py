@@ -1,7 +1,9 @@
 """What a training step minimises: standard, regularised and adversarial training."""
 
-from lethe.objectives._adversarial import PGDAT
-from lethe.objectives._objective import Objective
+from lethe.objectives._adversarial import MART, PGDAT, TRADES
+from lethe.objectives._config import ObjectiveConfig
+from lethe.objectives._distillation import Distillation, DistillationConfig
+from lethe.objectives._objective import Batch, Objective
 from lethe.objectives._regularised import (
     Flooding,
     FloodingConfig,
@@ -14,7 +16,12 @@ from lethe.objectives._small_loss import SmallLossPGDAT
 from lethe.objectives._standard import Standard
 
 __all__ = [
+    "MART",
     "PGDAT",
+    "TRADES",
+    "Batch",
+    "Distillation",
+    "DistillationConfig",
     "Flooding",
     "FloodingConfig",
     "LabelSmoothing",
@@ -22,6 +29,7 @@ __all__ = [
     "MixUp",
     "MixUpConfig",
     "Objective",
+    "ObjectiveConfig",
     "SmallLossPGDAT",
     "Standard",
 ]

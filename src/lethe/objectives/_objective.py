@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch that is ready to be trained on.
+
+    Attributes:
+        images: what the network is trained on, attacked or mixed or as they were, (B, C, H, W) in [0, 1].
+        targets: classes (B,), or their shares (B, K).
+        clean: the images as they came.
+    """
+
+    images: Tensor
+    targets: Tensor
+    clean: Tensor
 
 
 class Objective(Protocol):
@@ -17,14 +33,14 @@ class Objective(Protocol):
     """
 
     @property
-    def ascent_loss(self) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
-        """From network, images and targets to the loss that only finds a perturbation; None: :meth:`loss` does."""
+    def ascent_loss(self) -> Callable[[nn.Module, Batch], Tensor] | None:
+        """From network and batch to the loss that only finds a perturbation; None: :meth:`loss` does."""
         ...
 
-    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the images to train on, (B, C, H, W) in [0, 1], and their targets: classes (B,) or shares (B, K)."""
+    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Batch:
+        """Return the batch, of images (B, C, H, W) in [0, 1] and classes (B,), as it is to be trained on."""
         ...
 
-    def loss(self, model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss, a scalar, and the logits (B, K), on what :meth:`prepare` returned."""
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the loss, a scalar, and the logits of ``batch.images``, (B, K)."""
         ...

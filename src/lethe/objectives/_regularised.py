@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lethe._check import LetheError, fraction, non_negative
+from lethe.objectives._objective import Batch
 from lethe.objectives._standard import Standard
 
 
@@ -26,11 +27,11 @@ class LabelSmoothing(Standard):
     def __init__(self, smoothing: float) -> None:
         self.smoothing = fraction("smoothing", smoothing)
 
-    def loss(self, model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy against the softened labels, and the logits."""
-        logits = model(x)
+        logits = model(batch.images)
         log_p = logits.log_softmax(1)
-        right = log_p.gather(1, targets[:, None]).squeeze(1)
+        right = log_p.gather(1, batch.targets[:, None]).squeeze(1)
         wrong = (log_p.sum(1) - right) / (logits.shape[1] - 1)
         return -((1 - self.smoothing) * right + self.smoothing * wrong).mean(), logits
 
@@ -45,10 +46,10 @@ class Flooding(Standard):
     def __init__(self, level: float) -> None:
         self.level = non_negative("level", level)
 
-    def loss(self, model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the flooded loss, and the logits."""
-        logits = model(x)
-        return (F.cross_entropy(logits, targets) - self.level).abs() + self.level, logits
+        logits = model(batch.images)
+        return (F.cross_entropy(logits, batch.targets) - self.level).abs() + self.level, logits
 
 
 class MixUp(Standard):
@@ -66,7 +67,7 @@ class MixUp(Standard):
             raise LetheError(f"mixup's alpha must be above 0, got {alpha}: 1 mixes in uniform shares.")
         self.classes, self.alpha = classes, alpha
 
-    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Batch:
         """Return the mixed images, and their targets as shares of the classes, (B, K)."""
         draw = generator.device
         seed = int(torch.randint(2**62, (), generator=generator, device=draw))
@@ -76,7 +77,7 @@ class MixUp(Standard):
         labels = F.one_hot(y, self.classes).to(x.dtype)
         of_image = share.view(-1, *[1] * (x.ndim - 1))
         mixed = torch.lerp(x[partner], x, of_image)
-        return mixed, torch.lerp(labels[partner], labels, share[:, None])
+        return Batch(mixed, torch.lerp(labels[partner], labels, share[:, None]), x)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from lethe._check import non_negative
 from lethe.attacks import PGD
 from lethe.objectives._adversarial import PGDAT
+from lethe.objectives._objective import Batch
 
 
 class SmallLossPGDAT(PGDAT):
@@ -25,7 +26,7 @@ class SmallLossPGDAT(PGDAT):
         super().__init__(attack)
         self.threshold = non_negative("threshold", threshold)
 
-    def ascent_loss(self, model: nn.Module, x: Tensor, targets: Tensor) -> Tensor:
+    def ascent_loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the batch's mean of the losses under the threshold, the others counted as 0."""
-        losses = F.cross_entropy(model(x), targets, reduction="none")
+        losses = F.cross_entropy(model(batch.images), batch.targets, reduction="none")
         return (losses * (losses.detach() < self.threshold)).mean()

@@ -8,17 +8,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lethe.objectives._objective import Batch
+
 
 class Standard:
     """Cross-entropy on the images as they are. Cost: 3F a step."""
 
-    ascent_loss: Callable[[nn.Module, Tensor, Tensor], Tensor] | None = None
+    ascent_loss: Callable[[nn.Module, Batch], Tensor] | None = None
 
-    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return ``x`` and ``y``."""
-        return x, y
+    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Batch:
+        """Return images and classes as they are."""
+        return Batch(x, y, x)
 
-    def loss(self, model: nn.Module, x: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the mean cross-entropy and the logits."""
-        logits = model(x)
-        return F.cross_entropy(logits, targets), logits
+        logits = model(batch.images)
+        return F.cross_entropy(logits, batch.targets), logits

@@ -1,6 +1,6 @@
 """Perturb the weights, take the gradient there, come back exactly: two-pass optimizers."""
 
-from lethe.optim._amp import AMP, AMPConfig
+from lethe.optim._amp import AMP, AMPConfig, AMPUnderAttackConfig
 from lethe.optim._awp import AWP, RWP, AWPConfig, RWPConfig
 from lethe.optim._registry import RULES, Rule
 from lethe.optim._rmp import RMP, RMPConfig
@@ -17,6 +17,7 @@ __all__ = [
     "RWP",
     "SAM",
     "AMPConfig",
+    "AMPUnderAttackConfig",
     "AWPConfig",
     "RMPConfig",
     "RWPConfig",

@@ -150,3 +150,23 @@ class AMPConfig:
         non_negative("inner_lr", self.inner_lr)
         at_least("inner_iter", self.inner_iter, 0)
         one_of("ball", self.ball, BALLS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AMPUnderAttackConfig:
+    """AMP's own options beside those of an attack, which has an epsilon too."""
+
+    amp_epsilon: float = 0.1
+    """Radius of the ball around the weights (l2)."""
+    inner_lr: float = 1.0
+    """Step size of the ascent."""
+    inner_iter: int = 1
+    """Ascent steps: each costs one more forward and backward pass."""
+    ball: str = "tensor"
+    """tensor: a ball for each tensor, as the official code; global: for the whole vector, as the paper; linf: a box."""
+
+    def __post_init__(self) -> None:
+        non_negative("amp_epsilon", self.amp_epsilon)
+        non_negative("inner_lr", self.inner_lr)
+        at_least("inner_iter", self.inner_iter, 0)
+        one_of("ball", self.ball, BALLS)

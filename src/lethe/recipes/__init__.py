@@ -1,6 +1,6 @@
 """Whole runs as typed configs: a recipe per method, each the sum of its parts' options."""
 
-from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, RWPRecipe
+from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, MARTRecipe, RWPRecipe, TRADESRecipe
 from lethe.recipes._anytime import AlmaRecipe, LureRecipe, StreamConfig
 from lethe.recipes._base import Recipe
 from lethe.recipes._file import load_recipe
@@ -15,21 +15,27 @@ from lethe.recipes._regularised import (
     LabelSmoothingRecipe,
     MixUpRecipe,
 )
+from lethe.recipes._remedies import ATAMPRecipe, ATEMARecipe, ATSWARecipe, KDSWARecipe
 from lethe.recipes._standard import SGDRecipe
 
 __all__ = [
     "ANYTIME_RECIPES",
     "TRAIN_RECIPES",
     "AMPRecipe",
+    "ATAMPRecipe",
+    "ATEMARecipe",
     "ATRecipe",
+    "ATSWARecipe",
     "AWPRecipe",
     "AlmaRecipe",
     "DropoutRecipe",
     "FOMORecipe",
     "FloodingRecipe",
     "InputATRecipe",
+    "KDSWARecipe",
     "LabelSmoothingRecipe",
     "LureRecipe",
+    "MARTRecipe",
     "MixUpRecipe",
     "RMPRecipe",
     "RWPRecipe",
@@ -37,6 +43,7 @@ __all__ = [
     "SAMRecipe",
     "SGDRecipe",
     "StreamConfig",
+    "TRADESRecipe",
     "load_model",
     "load_recipe",
     "published",

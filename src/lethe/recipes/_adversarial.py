@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from lethe._check import LetheError
 from lethe.attacks import PGD
 from lethe.engine import WeightMethod
 from lethe.methods import FOMOConfig
-from lethe.objectives import PGDAT, Objective, SmallLossPGDAT
+from lethe.objectives import Objective, ObjectiveConfig, SmallLossPGDAT
 from lethe.optim import AWP, RWP, AWPConfig, RWPConfig
 from lethe.recipes._standard import SGDRecipe
 
@@ -26,14 +27,38 @@ class ATRecipe(SGDRecipe):
     cost: ClassVar[str] = "(2K + 3)F for PGD-K"
 
     attack: PGD = field(default_factory=PGD)
+    robust: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def objective(self, classes: int) -> Objective:
-        """Cross-entropy on attacked images."""
-        return PGDAT(self.attack)
+        """PGD-AT, TRADES or MART."""
+        return self.robust.build(self.attack)
 
     def evaluation_attack(self) -> PGD | None:
-        """The training attack with the evaluation's number of steps."""
-        return replace(self.attack, steps=self.evaluation.eval_steps)
+        """PGD with cross-entropy in the ball that was trained in, with the evaluation's number of steps."""
+        a = self.attack
+        return PGD(epsilon=a.epsilon, step_size=a.step_size, steps=self.evaluation.eval_steps, norm=a.norm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TRADESRecipe(ATRecipe):
+    """TRADES: clean cross-entropy, and the divergence of attacked from clean predictions."""
+
+    name: ClassVar[str] = "trades"
+    source: ClassVar[str] = "Zhang et al., ICML 2019"
+    cost: ClassVar[str] = "(2K + 7)F for PGD-K"
+
+    robust: ObjectiveConfig = field(default_factory=lambda: ObjectiveConfig(objective="trades"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MARTRecipe(ATRecipe):
+    """MART: adversarial training that weighs misclassified images more."""
+
+    name: ClassVar[str] = "mart"
+    source: ClassVar[str] = "Wang et al., ICLR 2020"
+    cost: ClassVar[str] = "(2K + 6)F for PGD-K"
+
+    robust: ObjectiveConfig = field(default_factory=lambda: ObjectiveConfig(objective="mart"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +100,11 @@ class RWPRecipe(ATRecipe):
     cost: ClassVar[str] = "(2K + 3 + 3N)F for PGD-K and N ascent steps"
 
     rwp: RWPConfig = field(default_factory=RWPConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.robust.objective != "pgd-at":
+            raise LetheError(f"rwp goes with pgd-at alone, got {self.robust.objective!r}: awp goes with the others.")
 
     def objective(self, classes: int) -> Objective:
         """Cross-entropy on attacked images; the ascent's counts small losses only."""

@@ -84,8 +84,8 @@ class InputATRecipe(SGDRecipe):
     source: ClassVar[str] = "Goodfellow et al., ICLR 2015; a baseline of AMP's paper"
     cost: ClassVar[str] = "(2K + 3)F for PGD-K: 5F"
 
-    attack: PGD = field(default_factory=lambda: PGD(epsilon=1 / 255, step_size=1 / 255, steps=1))
+    input_attack: PGD = field(default_factory=lambda: PGD(epsilon=1 / 255, step_size=1 / 255, steps=1))
 
     def objective(self, classes: int) -> Objective:
         """Cross-entropy on attacked images."""
-        return PGDAT(self.attack)
+        return PGDAT(self.input_attack)

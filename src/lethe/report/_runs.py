@@ -10,7 +10,25 @@ from typing import Any
 from lethe._check import LetheError
 from lethe.engine import RunDirectory
 
-LABELS = {"sgd": "SGD", "amp": "AMP", "at": "AT", "fomo": "FOMO", "alma": "ALMA (warm start)", "lure": "LURE"}
+LABELS = {
+    "sgd": "SGD",
+    "amp": "AMP",
+    "sam": "SAM",
+    "rmp": "RMP",
+    "at": "AT",
+    "trades": "TRADES",
+    "mart": "MART",
+    "fomo": "FOMO",
+    "awp": "AT-AWP",
+    "rwp": "AT-RWP",
+    "at-amp": "AT-AMP",
+    "at-ema": "AT, EMA",
+    "at-swa": "AT, SWA",
+    "kd-swa": "KD-SWA",
+    "alma": "ALMA (warm start)",
+    "lure": "LURE",
+}
+"""Recipes that are written otherwise than they are named."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +102,7 @@ def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
     if "stream" in options:
         return ("anytime", options["stream"]["megabatches"], *key)
     if "attack" in options:
-        attack = [options["attack"][name] for name in ("norm", "epsilon", "step_size", "random_start", "loss")]
+        attack = [options["attack"][name] for name in ("norm", "epsilon", "step_size")]
         return ("robust", options["evaluation"]["eval_steps"], *attack, *key)
     return ("standard", *key)
 

@@ -1,0 +1,104 @@
+"""Published remedies for robust overfitting beside FOMO: averages of the weights, distillation, AMP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from lethe._check import LetheError
+from lethe.engine import WeightMethod
+from lethe.methods import EMA, SWA, EMAConfig, SWAConfig
+from lethe.objectives import Distillation, DistillationConfig, Objective
+from lethe.optim import AMP, AMPUnderAttackConfig
+from lethe.recipes._adversarial import ATRecipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class ATAMPRecipe(ATRecipe):
+    """Adversarial training at the worst weights near by: AMP on the attacked batch."""
+
+    name: ClassVar[str] = "at-amp"
+    source: ClassVar[str] = "Zheng, Zhang and Mao, CVPR 2021, with Madry et al., ICLR 2018"
+    cost: ClassVar[str] = "(2K + 3 + 3N)F for PGD-K and N inner steps"
+
+    amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)
+
+    def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
+        """AMP over SGD."""
+        a = self.amp
+        return AMP(
+            model.parameters(),
+            epsilon=a.amp_epsilon,
+            inner_lr=a.inner_lr,
+            inner_iter=a.inner_iter,
+            ball=a.ball,
+            **self.sgd.kwargs(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ATEMARecipe(ATRecipe):
+    """Adversarial training with a moving average of the weights: FOMO's consolidation alone."""
+
+    name: ClassVar[str] = "at-ema"
+    source: ClassVar[str] = "Gowal et al., arXiv 2010.03593"
+    cost: ClassVar[str] = "(2K + 3)F for PGD-K"
+
+    ema: EMAConfig = field(default_factory=EMAConfig)
+
+    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+        """The moving average."""
+        return EMA(model, self.ema.decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ATSWARecipe(ATRecipe):
+    """Adversarial training with stochastic weight averaging: the even average of late epochs."""
+
+    name: ClassVar[str] = "at-swa"
+    source: ClassVar[str] = "Izmailov et al., UAI 2018; Chen et al., ICLR 2021"
+    cost: ClassVar[str] = "(2K + 3)F for PGD-K, and from its start on 1F for batch norm"
+
+    swa: SWAConfig = field(default_factory=SWAConfig)
+
+    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+        """The even average."""
+        return SWA(model, round(self.swa.swa_start * self.schedule.epochs))
+
+
+@dataclass(frozen=True, kw_only=True)
+class KDSWARecipe(ATSWARecipe):
+    """KD-SWA: at-swa that also learns from a clean and a robust teacher. Name their runs."""
+
+    name: ClassVar[str] = "kd-swa"
+    source: ClassVar[str] = "Chen et al., ICLR 2021"
+    cost: ClassVar[str] = "(2K + 5)F for PGD-K, and from its start on 1F for batch norm"
+
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.robust.objective != "pgd-at":
+            raise LetheError(f"kd-swa goes with pgd-at alone, got {self.robust.objective!r}: leave objective out.")
+
+    def objective(self, classes: int) -> Objective:
+        """Labels and the two teachers."""
+        from lethe.recipes._load_model import load_model  # which knows all recipes, this one among them
+
+        runs = {
+            "--clean-teacher": self.distillation.clean_teacher,
+            "--robust-teacher": self.distillation.robust_teacher,
+        }
+        missing = [option for option, run in runs.items() if run is None]
+        if missing:
+            raise LetheError(
+                f"kd-swa needs {' and '.join(missing)}: run directories of lethe train sgd and lethe train at "
+                "with the same data."
+            )
+        device = self.run.torch_device()
+        clean, robust = (load_model(str(run)).to(device) for run in runs.values())
+        return Distillation(self.attack, clean, robust, self.distillation)
