@@ -4,12 +4,11 @@ import json
 
 import pytest
 
-import lethe
 from lethe.cli import main
 from lethe.cli._options import parse_recipe
 from lethe.models import MODELS
-from lethe.recipes import TRAIN_RECIPES, ATRecipe, published
-from lethe.recipes._published import EPSILON_AND_INNER_LR, FAMILY
+from lethe.recipes import TRAIN_RECIPES, published
+from lethe.recipes._published import EPSILON_AND_INNER_LR, FAMILY, ROBUST
 
 PUBLISHED = [  # network, augmentation, epsilon, inner_lr: METHODS of AMP's main.py and README
     *(("preact-resnet18-amp", augment, 0.5, 1.0) for augment in ("vanilla", "cutout", "autoaugment")),
@@ -50,6 +49,19 @@ def test_without_more_words_it_is_the_preact_resnet_on_cifar10():
     )
 
 
+@pytest.mark.parametrize("name", ROBUST)
+@pytest.mark.parametrize(
+    ("dataset", "lr", "step", "augment"), [("cifar10", 0.1, 2 / 255, "crop-flip"), ("svhn", 0.01, 1 / 255, "none")]
+)
+def test_adversarial_training_takes_the_settings_of_awps_script(name, dataset, lr, step, augment):
+    recipe = parse(name, "--published", "--dataset", dataset)
+    assert (recipe.data.dataset, recipe.data.augment, recipe.model.model) == (dataset, augment, "preact-resnet18")
+    assert (recipe.sgd.lr, recipe.sgd.momentum, recipe.sgd.weight_decay) == (lr, 0.9, 5e-4)
+    assert (recipe.attack.epsilon, recipe.attack.step_size, recipe.attack.steps) == (8 / 255, step, 10)
+    assert recipe.evaluation_attack().steps == 20
+    assert (recipe.schedule.epochs, recipe.schedule.batch_size) == (200, 128)
+
+
 def test_words_override_what_is_published():
     recipe = parse("amp", "--published", "--model", "vgg16", "--epsilon", "0.7", "--epochs", "3")
     assert (recipe.amp.epsilon, recipe.amp.inner_lr, recipe.schedule.epochs) == (0.7, 0.2, 3)
@@ -78,7 +90,9 @@ def test_the_regularisers_of_the_table_have_its_values():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("at --published", "no published settings for 'at'"),
+        ("sam --published", "no published settings for 'sam'"),
+        ("at --published --dataset cifar100", "no published settings for 'cifar100'"),
+        ("at --published --model vgg16", "no published settings for 'vgg16'"),
         ("amp --published --dataset digits", "no published settings for 'digits'"),
         ("amp --published --model small-resnet", "no published settings for 'small-resnet'"),
         ("amp --published --augment none", "no published settings for augment 'none'"),
@@ -100,5 +114,3 @@ def test_help_shows_the_settings_that_would_be_taken(capsys):
 
 def test_the_table_names_networks_that_exist():
     assert set(EPSILON_AND_INNER_LR) <= set(MODELS)
-    with pytest.raises(lethe.LetheError):
-        published(ATRecipe)
