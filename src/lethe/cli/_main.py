@@ -13,6 +13,10 @@ COMMANDS = {
     "demo": ("lethe.cli._demo", "real data, under a minute on two cores; ends with a table and a picture"),
     "train": ("lethe.cli._train", "train a network: lethe train RECIPE [--option value ...]"),
     "anytime": ("lethe.cli._anytime", "train on data that arrives in megabatches: lethe anytime RECIPE"),
+    "evaluate": (
+        "lethe.cli._evaluate",
+        "attack what was trained: lethe evaluate RUN [--attacks pgd-20 ...]",
+    ),
     "report": ("lethe.cli._report", "tables and curves of finished runs: lethe report RUN [RUN ...]"),
     "recipes": ("lethe.cli._recipes", "what there is, with source and cost"),
 }

@@ -18,6 +18,7 @@ from lethe.recipes import Recipe, load_recipe, published
 from lethe.recipes._file import number
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
+Options = TypeVar("Options")
 
 registry = ConstructorRegistry()
 
@@ -106,13 +107,33 @@ def parse_recipe(
 def _parse(command: str, words: list[str], default: RecipeType, extra_help: str) -> RecipeType | None:
     """The default recipe, changed as the words say; None after printing help."""
     kind = type(default)
+    description = f"{(kind.__doc__ or '').strip()}\n\nSource: {kind.source}. Cost: {kind.cost}.{extra_help}"
+    return parse_options(f"lethe {command} {default.name}", words, default, description, ("--config", "--published"))
+
+
+def parse_options(
+    command: str, words: list[str], default: Options, description: str, more: tuple[str, ...] = ()
+) -> Options | None:
+    """The default options, a dataclass, changed as the words say; None after printing help.
+
+    Args:
+        command: as it is typed, for the help.
+        words: ``[--option value ...]``.
+        default: where to start from.
+        description: for the help.
+        more: options that were taken out of the words before, to be named as the nearest.
+
+    Raises:
+        LetheError: an unknown option, or a value out of range.
+    """
+    kind = type(default)
     printed = io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
-            recipe, unknown = tyro.cli(
+            options, unknown = tyro.cli(
                 kind,
-                prog=f"lethe {command} {default.name}",
-                description=f"{(kind.__doc__ or '').strip()}\n\nSource: {kind.source}. Cost: {kind.cost}.{extra_help}",
+                prog=command,
+                description=description,
                 args=words,
                 default=default,
                 return_unknown_args=True,
@@ -124,12 +145,12 @@ def _parse(command: str, words: list[str], default: RecipeType, extra_help: str)
             return None
         raise LetheError(_one_line(printed.getvalue())) from None
     if unknown:
-        options = [*(f"--{option.replace('_', '-')}" for option in _names(kind)), "--config", "--published"]
+        known = [*(f"--{option.replace('_', '-')}" for option in _names(kind)), *more]
         word = unknown[0]
         what = f"unknown option {word.partition('=')[0]!r}" if word.startswith("-") else f"unexpected word {word!r}"
-        hint = nearest(word.partition("=")[0], options)
-        raise LetheError(f"{what}.{hint} 'lethe {command} {default.name} --help' lists all options.")
-    return recipe
+        hint = nearest(word.partition("=")[0], known)
+        raise LetheError(f"{what}.{hint} '{command} --help' lists all options.")
+    return options
 
 
 def _names(kind: Any) -> list[str]:

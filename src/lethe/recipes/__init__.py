@@ -3,6 +3,7 @@
 from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, MARTRecipe, RWPRecipe, TRADESRecipe
 from lethe.recipes._anytime import AlmaRecipe, LureRecipe, StreamConfig
 from lethe.recipes._base import Recipe
+from lethe.recipes._evaluate import EvaluateConfig
 from lethe.recipes._file import load_recipe
 from lethe.recipes._load_model import load_model
 from lethe.recipes._perturbed import AMPRecipe, RMPRecipe, SAMRecipe
@@ -29,6 +30,7 @@ __all__ = [
     "AWPRecipe",
     "AlmaRecipe",
     "DropoutRecipe",
+    "EvaluateConfig",
     "FOMORecipe",
     "FloodingRecipe",
     "InputATRecipe",

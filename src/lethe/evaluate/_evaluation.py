@@ -1,0 +1,218 @@
+"""A whole evaluation: attack by attack, kept as it goes, so that it can be stopped and continued."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lethe._check import LetheError
+from lethe._guard import evaluation_mode
+from lethe.data import ImageSet, batches
+from lethe.evaluate._autoattack import STAGES, autoattack_stage
+from lethe.evaluate._calibration import calibration_error
+from lethe.evaluate._masking import signs_in_the_network, signs_in_the_verdicts
+from lethe.evaluate._named_attacks import WHOLE, BatchAttack, Threat, batch_attack, title
+
+OnProgress = Callable[[str, float], None]
+"""Told the attack and the share of the images that it has done."""
+
+
+@dataclass
+class Evaluation:
+    """What is known of a network, and the file that keeps it.
+
+    Attributes:
+        about: what was evaluated, on what: a file of another evaluation is refused.
+        right: by name of the attack, which images are classified right in spite of it, (N,).
+        seconds: by name of the attack, how long it took.
+        calibration: the expected calibration error on clean images; None: not measured yet.
+        said: AutoAttack's own warnings.
+        warnings: signs that the numbers are not to be believed, AutoAttack's among them.
+        path: the file; None keeps nothing.
+    """
+
+    about: dict[str, Any]
+    right: dict[str, Tensor] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    calibration: float | None = None
+    said: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    path: Path | None = None
+
+    @classmethod
+    def open(cls, path: Path | None, about: dict[str, Any]) -> Evaluation:
+        """Go on with the file if there is one.
+
+        Raises:
+            LetheError: the file is of another evaluation, or damaged.
+        """
+        evaluation = cls(about, path=path)
+        if path is None or not path.exists():
+            return evaluation
+        try:
+            content = json.loads(path.read_text())
+            if content["about"] != json.loads(json.dumps(about)):
+                raise LetheError(f"{str(path)!r} is of another evaluation: choose another --out, or move it away.")
+            evaluation.right = {name: _flags(text) for name, text in content["right"].items()}
+            evaluation.seconds = content["seconds"]
+            evaluation.calibration = content["expected calibration error"]
+            evaluation.said = content["said by AutoAttack"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, LetheError):
+                raise
+            raise LetheError(f"{str(path)!r} cannot be read as an evaluation: {error!r}; move it away.") from error
+        return evaluation
+
+    def accuracy(self, name: str) -> float:
+        """Share of the images that are right in spite of this attack."""
+        return float(self.right[name].double().mean())
+
+    def worst(self) -> float:
+        """Share of the images that no attack fooled."""
+        return float(torch.stack(list(self.right.values())).all(0).double().mean())
+
+    def content(self) -> dict[str, Any]:
+        """As JSON, in AutoAttack's words."""
+        robust = {title(name): self.accuracy(name) for name in self.right if name != "clean"}
+        return {
+            "about": self.about,
+            "clean accuracy": self.accuracy("clean") if "clean" in self.right else None,
+            "robust accuracy": robust,
+            "robust accuracy, worst of all": self.worst() if robust else None,
+            "expected calibration error": self.calibration,
+            "warnings": self.warnings,
+            "said by AutoAttack": self.said,
+            "seconds": self.seconds,
+            "right": {name: "".join(map(str, flags.int().tolist())) for name, flags in self.right.items()},
+        }
+
+    def save(self) -> None:
+        """Write the file aside and move it into place."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        temporary.write_text(json.dumps(self.content(), indent=1) + "\n")
+        temporary.replace(self.path)
+
+
+def evaluate(
+    model: nn.Module,
+    data: ImageSet,
+    attacks: Sequence[str],
+    threat: Threat,
+    *,
+    evaluation: Evaluation | None = None,
+    source: nn.Module | None = None,
+    batch_size: int = 250,
+    seed: int = 0,
+    on_progress: OnProgress = lambda name, share: None,
+) -> Evaluation:
+    """Measure clean accuracy, calibration, and robust accuracy under each attack; look for signs of masked gradients.
+
+    Each attack that is done is kept in the evaluation's file at once, and one that is there already is not run again.
+
+    Args:
+        model: from images (B, C, H, W) in [0, 1] to logits (B, K), on the data's device; it is left as it was.
+        data: images and labels.
+        attacks: names, as :func:`batch_attack` knows them; ``clean`` is always measured.
+        threat: norm, radius and step size.
+        evaluation: to go on with; None: a new one that keeps nothing.
+        source: the network that transferred images are made on.
+        batch_size: images at a time.
+        seed: of the attacks, the same for each.
+        on_progress: told how it goes.
+
+    Raises:
+        LetheError: an unknown attack, found before anything is run.
+    """
+    names = list(dict.fromkeys(["clean", *attacks]))
+    known = {name: batch_attack(name, threat, source) for name in names}
+    done = evaluation if evaluation is not None else Evaluation({})
+    for name in names:
+        if name in done.right:
+            continue
+        started = time.monotonic()
+        on_progress(name, 0.0)
+        if name in WHOLE:
+            _ensemble(model, data, name, threat, done, batch_size, seed, on_progress)
+        else:
+            done.right[name] = _verdicts(model, data, name, known[name], threat, batch_size, seed, on_progress)
+        done.seconds[name] = round(time.monotonic() - started, 1)
+        on_progress(name, 1.0)
+        done.save()
+    if done.calibration is None:
+        done.calibration = calibration_error(model, data, batch_size=batch_size)
+    if len(names) > 1:
+        network = signs_in_the_network(model, data, threat, seed=seed)
+        done.warnings = [*network, *signs_in_the_verdicts(done.right), *done.said]
+    done.save()
+    return done
+
+
+def _verdicts(
+    model: nn.Module,
+    data: ImageSet,
+    name: str,
+    attack: BatchAttack | None,
+    threat: Threat,
+    batch_size: int,
+    seed: int,
+    on_progress: OnProgress,
+) -> Tensor:
+    """Which images are right in spite of the attack, (N,), on the CPU."""
+    generator = torch.Generator().manual_seed(seed)
+    flags: list[Tensor] = []
+    seen = 0
+    with evaluation_mode(model), torch.no_grad():
+        for x, y in batches(data, batch_size):
+            images = x if attack is None else attack(model, x, y, generator)
+            right = model(images).argmax(1) == y
+            if name == "cw-l2":  # the shortest perturbation counts where it is within the ball
+                right = right | ((images - x).flatten(1).norm(dim=1) > threat.epsilon) & (model(x).argmax(1) == y)
+            flags.append(right.cpu())
+            seen += len(y)
+            on_progress(name, seen / len(data))
+    return torch.cat(flags)
+
+
+def _ensemble(
+    model: nn.Module,
+    data: ImageSet,
+    name: str,
+    threat: Threat,
+    done: Evaluation,
+    batch_size: int,
+    seed: int,
+    on_progress: OnProgress,
+) -> None:
+    """Run AutoAttack's attacks one after the other, each on the images that are left, and keep each."""
+    stages, right = STAGES[name], done.right["clean"]
+    for number, stage in enumerate(stages):
+        key = name if number + 1 == len(stages) else f"{name}:{stage}"
+        if key not in done.right:
+            done.right[key], said = autoattack_stage(
+                model,
+                data,
+                threat,
+                stage,
+                right,
+                version=name,
+                batch_size=batch_size,
+                seed=seed,
+                on_progress=lambda share, number=number: on_progress(name, (number + share) / len(stages)),  # type: ignore[misc]
+            )
+            done.said += [warning for warning in said if warning not in done.said]
+            done.save()
+        right = done.right[key]
+
+
+def _flags(text: str) -> Tensor:
+    return torch.tensor([character == "1" for character in text], dtype=torch.bool)

@@ -1,0 +1,150 @@
+"""Evaluate what a run has trained, or a file of weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lethe import models
+from lethe._check import LetheError, at_least, one_of
+from lethe.data import Splits, facts, load
+from lethe.engine import RunConfig, load_checkpoint
+from lethe.evaluate import Evaluation, OnProgress, Threat, batch_attack, evaluate
+from lethe.recipes._base import Recipe
+from lethe.recipes._file import load_recipe
+from lethe.recipes._load_model import load_model
+from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What is measured."""
+
+    attacks: tuple[str, ...] = ("fgsm", "pgd-20", "cw-100")
+    """Of fgsm, pgd-STEPS, cw-STEPS, cw-l2, autoattack, autoattack-rand, square, transfer; clean is always measured."""
+    checkpoint: str = "best"
+    """Of a run: best, best-stable, last, megabatch-N."""
+    images: int | None = None
+    """The first so many images of the part; none: all."""
+    part: str = "test"
+    """Of the data that the run was trained with: test, or validation."""
+    norm: str | None = None
+    """The ball: linf or l2; none: the run's, or linf."""
+    epsilon: float | None = None
+    """Its radius; none: the run's, or 8/255."""
+    step_size: float | None = None
+    """Of PGD; none: the run's where the ball is, else a quarter of epsilon."""
+    transfer_from: str | None = None
+    """Run directory of the network that transferred images are made on."""
+    batch_size: int = 250
+    """Images at a time; AutoAttack's draws depend on it."""
+    attack_seed: int = 0
+    """Of the attacks."""
+    data_dir: str | None = None
+    """Folder of the data set; none: the run's."""
+    config: str | None = None
+    """A run's config.json, which says what network a bare file of weights belongs to."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, mps; auto: the GPU if there is one."""
+    out: str | None = None
+    """File of the results; none: in the run directory, under evaluations."""
+
+    def __post_init__(self) -> None:
+        one_of("part", self.part, ("test", "validation"))
+        at_least("batch_size", self.batch_size, 1)
+        if self.images is not None:
+            at_least("images", self.images, 1)
+
+    def execute(self, target: Path, on_progress: OnProgress = lambda name, share: None) -> Evaluation:
+        """Evaluate a run directory, a checkpoint of one, or a file of weights.
+
+        Returns:
+            The evaluation, which is kept in a file as it goes: the same command continues one that was stopped.
+
+        Raises:
+            LetheError: nothing to evaluate there, an unknown attack, or data that are not there.
+        """
+        recipe, model, name = self._model(target)
+        threat = self._threat(recipe)
+        source = None if self.transfer_from is None else load_model(self.transfer_from, self.checkpoint)
+        for attack in self.attacks:  # an unknown one is told before anything is read
+            batch_attack(attack, threat, source)
+        data = recipe.data if self.data_dir is None else replace(recipe.data, data_dir=self.data_dir)
+        device = RunConfig(device=self.device).torch_device()
+        splits = load(data)
+        part = getattr(splits, self.part)
+        count = len(part) if self.images is None else self.images
+        if count > len(part) or count == 0:
+            raise LetheError(f"images is {count}, but the {self.part} part has {len(part)}: ask for fewer.")
+        about = self._about(recipe, splits, name, count, threat)
+        path = Path(self.out) if self.out is not None else self._place(target, name, count, threat)
+        return evaluate(
+            model.to(device),
+            part.subset(list(range(count))).to(device),
+            self.attacks,
+            threat,
+            evaluation=Evaluation.open(path, about),
+            source=None if source is None else source.to(device),
+            batch_size=self.batch_size,
+            seed=self.attack_seed,
+            on_progress=on_progress,
+        )
+
+    def _model(self, target: Path) -> tuple[Recipe, nn.Module, str]:
+        """Recipe, network in evaluation mode, and name of the checkpoint."""
+        known: dict[str, type[Recipe]] = {**TRAIN_RECIPES, **ANYTIME_RECIPES}
+        if target.is_dir():
+            return load_recipe(target, known), load_model(target, self.checkpoint), self.checkpoint
+        if not target.is_file():
+            raise LetheError(f"{str(target)!r} is neither a run directory nor a file of weights.")
+        config = target.parent.parent / "config.json" if self.config is None else Path(self.config)
+        if not config.is_file():
+            raise LetheError(
+                f"{str(target)!r} lies in no run directory: name the config.json of its network with --config."
+            )
+        recipe = load_recipe(config, known)
+        content = load_checkpoint(target)
+        weights: dict[str, Any] = content["model"] if isinstance(content.get("model"), dict) else content
+        model = models.build(recipe.model, *facts(recipe.data.dataset))
+        try:
+            model.load_state_dict(weights)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            raise LetheError(f"the weights in {str(target)!r} do not fit the network of {str(config)!r}.") from error
+        return recipe, model.eval(), target.stem
+
+    def _threat(self, recipe: Recipe) -> Threat:
+        trained = getattr(recipe, "attack", None)
+        norm = self.norm or (trained.norm if trained is not None else "linf")
+        epsilon = self.epsilon
+        step_size = self.step_size
+        if epsilon is None and trained is not None and norm == trained.norm:
+            epsilon = trained.epsilon
+            step_size = trained.step_size if step_size is None else step_size
+        return Threat(norm, 8 / 255 if epsilon is None else epsilon, step_size)
+
+    def _about(self, recipe: Recipe, splits: Splits, name: str, count: int, threat: Threat) -> dict[str, Any]:
+        return {
+            "recipe": recipe.name,
+            "seed": recipe.run.seed,
+            "checkpoint": name,
+            "data": recipe.options()["data"] | {"data_dir": None, "download": False},
+            "part": self.part,
+            "images": count,
+            "of": str(splits),
+            "norm": threat.norm,
+            "epsilon": threat.epsilon,
+            "step size": threat.step,
+            "batch size": self.batch_size,
+            "attack seed": self.attack_seed,
+            "transfer from": self.transfer_from,
+            "torch": str(torch.__version__),
+        }
+
+    def _place(self, target: Path, name: str, count: int, threat: Threat) -> Path:
+        folder = target if target.is_dir() else target.parent
+        radius = f"{threat.epsilon * 255:.4g}of255" if threat.norm == "linf" else f"{threat.epsilon:.4g}"
+        return folder / "evaluations" / f"{name}-{self.part}{count}-{threat.norm}-{radius}.json"

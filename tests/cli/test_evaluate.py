@@ -1,0 +1,68 @@
+"""`lethe evaluate` on a run, a checkpoint and a bare file of weights."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+FEW = ("--attacks", "fgsm", "pgd-2", "--images", "20", "--device", "cpu")
+
+
+@pytest.fixture
+def run(train):
+    status, _, errors = train("at", "--out", "run", "--steps", "2", "--eval-steps", "2", "--epsilon", "0.1")
+    assert (status, errors) == (0, "")
+    return Path("run")
+
+
+def test_a_run_a_checkpoint_and_bare_weights_have_the_same_numbers(run, lethe_command):
+    status, output, errors = lethe_command("evaluate", "run", *FEW)
+    assert (status, errors) == (0, "")
+    assert "PGD-2" in output
+    assert "expected calibration error" in output
+    (path,) = (run / "evaluations").glob("*.json")
+    assert path.name == "best-test20-linf-25.5of255.json"
+    found = json.loads(path.read_text())
+    assert found["about"]["epsilon"] == 0.1  # the run's own ball
+    torch.save(torch.load(run / "checkpoints" / "best.pt", weights_only=True)["model"], "bare.pt")
+    for words in (("run/checkpoints/best.pt",), ("bare.pt", "--config", "run/config.json")):
+        status, _, errors = lethe_command("evaluate", *words, *FEW, "--out", "other.json")
+        assert (status, errors) == (0, "")
+        other = json.loads(Path("other.json").read_text())
+        assert other["right"] == found["right"]
+        Path("other.json").unlink()
+
+
+def test_a_second_call_runs_only_what_is_new(run, lethe_command):
+    lethe_command("evaluate", "run", *FEW)
+    status, output, _ = lethe_command("evaluate", "run", *FEW, "--attacks", "fgsm", "pgd-2", "cw-2")
+    assert status == 0
+    assert "C&W-2: running" in output
+    assert "PGD-2: running" not in output
+    (path,) = (run / "evaluations").glob("*.json")
+    assert set(json.loads(path.read_text())["right"]) == {"clean", "fgsm", "pgd-2", "cw-2"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("", "needs a run directory"),
+        ("nowhere", "'nowhere' is neither a run directory nor a file of weights"),
+        ("run --attacks pdg-20", "unknown attack 'pdg-20'. Did you mean 'pgd-STEPS'"),
+        ("run --images 1000", "images is 1000, but the test part has 60"),
+        ("run --checkpoint bset", "has no checkpoint 'bset'"),
+        ("run --atacks fgsm", "Did you mean '--attacks'"),
+        ("run --attacks transfer", "--transfer-from"),
+        ("run --part train", "unknown part 'train'"),
+        ("weights.pt", "name the config.json of its network with --config"),
+    ],
+)
+def test_mistakes_are_one_line_and_cost_nothing(run, lethe_command, words, message):
+    Path("weights.pt").write_bytes(b"")
+    status, _, errors = lethe_command("evaluate", *words.split())
+    assert status == 2
+    assert errors.startswith("lethe: error: ")
+    assert errors.count("\n") == 1
+    assert message in errors
+    assert not (run / "evaluations").exists()
