@@ -27,7 +27,7 @@ def section():
     """A section made by hand: ``section({"SGD": [..], "AMP": [..]})``, with the rows' values of each seed."""
 
     def make(values, *, higher_is_better=True, measure=("accuracy at the end", "%"), notes=("a note.",)):
-        rows = [Row(label, [f"{v[0]:.1f}", str(len(v))], v) for label, v in values.items()]
+        rows = [Row(label, [f"{v[0]:.1f}", str(len(v))], v, list(range(len(v)))) for label, v in values.items()]
         curves = [Curve(label, [1, 2], [[x / 200, x / 100] for x in v], 2) for label, v in values.items()]
         header, axes = ["method", "last", "n"], ("epoch", "test accuracy, %")
         return Section("Accuracy, %", header, rows, axes, curves, measure, higher_is_better, list(notes))

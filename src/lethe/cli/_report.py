@@ -9,12 +9,23 @@ from rich.console import Console
 from lethe._check import LetheError, nearest
 from lethe.cli._options import take
 from lethe.engine import RunDirectory
-from lethe.report import draw, group_runs, markdown, page, print_sections, provenance, sections, write_csv
+from lethe.report import (
+    draw,
+    group_runs,
+    markdown,
+    page,
+    print_sections,
+    provenance,
+    sections,
+    with_differences,
+    write_csv,
+)
 
 USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER]
 
 Prints best / last / gap of finished runs; runs that differ only in their seed are averaged, with the standard
-deviation. With --out, writes table.md, table.csv, curves.png and report.html into FOLDER."""
+deviation, and compared, seed by seed, with the first row of their table. With --out, writes table.md, table.csv,
+curves.png and report.html into FOLDER."""
 
 
 def command(words: list[str]) -> int:
@@ -30,7 +41,7 @@ def command(words: list[str]) -> int:
             )
     console = Console()
     groups = group_runs([RunDirectory.open(Path(word)) for word in words])
-    made = sections(groups)
+    made = [with_differences(section) for section in sections(groups)]
     print_sections(made, console)
     if out is not None:
         folder = Path(out)

@@ -2,6 +2,7 @@
 
 from lethe.report._best_last import BestLast, best_last
 from lethe.report._curves import draw
+from lethe.report._differences import Difference, paired_difference, with_differences
 from lethe.report._html import page
 from lethe.report._provenance import provenance
 from lethe.report._runs import LABELS, Group, group_runs
@@ -12,6 +13,7 @@ from lethe.report._verdict import verdict
 __all__ = [
     "LABELS",
     "BestLast",
+    "Difference",
     "Group",
     "Section",
     "best_last",
@@ -19,9 +21,11 @@ __all__ = [
     "group_runs",
     "markdown",
     "page",
+    "paired_difference",
     "print_sections",
     "provenance",
     "sections",
     "verdict",
+    "with_differences",
     "write_csv",
 ]

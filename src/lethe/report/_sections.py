@@ -35,11 +35,13 @@ class Row:
         label: the method, the first cell.
         cells: the others, ready to print.
         values: the section's main measure, of each seed.
+        seeds: the seeds, in the same order.
     """
 
     label: str
     cells: list[str]
     values: list[float]
+    seeds: list[int]
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _robust(groups: Sequence[Group]) -> Section:
             robust, clean = _read(group, "robust", prefix), _read(group, "clean", prefix)
             measured = [[b.best for b in robust], [b.last for b in robust], [b.gap for b in robust]]
             measured += [[b.last for b in clean], [b.test_best for b in robust]]
-            rows.append(Row(label, [*map(spread, measured), _n(group)], [100 * b.last for b in robust]))
+            rows.append(Row(label, [*map(spread, measured), _n(group)], [100 * b.last for b in robust], group.seeds))
             curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
     attack = groups[0].options["attack"]
     steps = groups[0].options["evaluation"]["eval_steps"]
@@ -141,7 +143,7 @@ def _standard(groups: Sequence[Group]) -> Section:
         found = _read(group, "clean", "")
         best, last = [1 - b.best for b in found], [1 - b.last for b in found]
         cells = [spread(best), spread(last), spread([b.gap for b in found]), _n(group)]
-        rows.append(Row(group.label, cells, [100 * error for error in last]))
+        rows.append(Row(group.label, cells, [100 * error for error in last], group.seeds))
         curves.append(_curve(group.label, group, "test/clean", lambda value: 1 - value, found[0].best_epoch))
     header, axes = ["method", "best", "last", "gap", "n"], ("epoch", "test error, %")
     notes = ["best: at the epoch chosen on validation images."]
@@ -158,7 +160,7 @@ def _anytime(groups: Sequence[Group]) -> Section:
         counts = [float(sum(record["test/errors"] for record in run)) for run in measured]
         count = f"{statistics.fmean(counts):.0f}" + (f" ± {statistics.stdev(counts):.0f}" if len(counts) > 1 else "")
         cells = [count, spread([statistics.fmean(e) for e in errors]), spread([e[-1] for e in errors]), _n(group)]
-        rows.append(Row(group.label, cells, counts))
+        rows.append(Row(group.label, cells, counts, group.seeds))
         curves.append(Curve(group.label, [record["megabatch"] for record in measured[0]], errors))
     header = ["method", "cumulative error, images", "mean error, %", "final error, %", "n"]
     title = f"Test error after each of {len(curves[0].x)} megabatches, % ({_on(groups[0])})"
