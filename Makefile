@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types check test-core clean
+.PHONY: demo test lint types check test-core crosscheck clean
 
 demo: $(VENV)/.train  ## install the command line and run the demo (under a minute once installed)
 	$(BIN)/lethe demo
@@ -41,5 +41,15 @@ $(VENV)-core/.core: pyproject.toml
 	$(VENV)-core/bin/python -m pip install --quiet --disable-pip-version-check 'torch==2.11.*' pytest hypothesis -e .
 	touch $@
 
+# The same attacks through torchattacks, whose pins would hold back other packages: an environment of its own.
+crosscheck: $(VENV)-crosscheck/.done
+	$(VENV)-crosscheck/bin/python -m pytest tests/attacks tests/evaluate
+
+$(VENV)-crosscheck/.done: pyproject.toml
+	$(PYTHON) -m venv $(VENV)-crosscheck
+	$(VENV)-crosscheck/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train]' pytest hypothesis
+	$(VENV)-crosscheck/bin/python -m pip install --quiet --disable-pip-version-check 'torchattacks>=3.5.1'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-core build src/*.egg-info
+	rm -rf $(VENV) $(VENV)-core $(VENV)-crosscheck build src/*.egg-info

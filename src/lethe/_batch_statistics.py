@@ -20,7 +20,8 @@ COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
 class _Kept:
     """Copies of the running statistics of the norms that were found so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, weights: Iterable[Tensor]) -> None:
+        self.weights = {id(weight) for weight in weights}
         self.seen: set[nn.Module] = set()
         self.network_seen = False
         self.statistics: list[Tensor] = []
@@ -30,7 +31,8 @@ class _Kept:
         """Copy the statistics of each batch (or instance) norm in ``module`` that is in training mode."""
         if module in self.seen:
             return
-        self.network_seen |= not isinstance(module, torch.fx.GraphModule)  # a compiled function runs as one of those
+        if not self.network_seen and not isinstance(module, torch.fx.GraphModule):  # as which a compiled function runs
+            self.network_seen = any(id(p) in self.weights for p in module.parameters())
         for inner in module.modules():  # a compiled network runs without the hooks of what is in it
             if inner not in self.seen and isinstance(inner, _NormBase) and inner.training:
                 buffers = [inner.running_mean, inner.running_var, inner.num_batches_tracked]
@@ -46,17 +48,23 @@ class _Kept:
 
 
 @contextmanager
-def frozen_batch_statistics(networks: Iterable[nn.Module] | None = None) -> Iterator[None]:
+def frozen_batch_statistics(
+    networks: Iterable[nn.Module] | None = None, weights: Iterable[Tensor] = ()
+) -> Iterator[None]:
     """After this context, running means, variances and batch counts are what they were before, to the bit.
 
     The layers work as ever meanwhile; copies are written back at the end. An optimizer knows parameters but not
     modules, so without ``networks`` a hook sees every module of the process before it runs, for the length of one pass.
 
+    Args:
+        networks: where to look; None: wherever a hook sees a module run.
+        weights: by which the hook knows the network.
+
     Raises:
-        LetheError: no network was seen running, while something in this process is compiled: the hooks cannot see
-            into a compiled function.
+        LetheError: no module with any of the ``weights`` was seen running, while something in this process is compiled:
+            the hooks cannot see into a compiled function.
     """
-    kept = _Kept()
+    kept = _Kept(weights)
     if networks is not None:
         for network in networks:
             kept.add(network)

@@ -55,6 +55,9 @@ def test_a_second_call_runs_only_what_is_new(run, lethe_command):
         ("run --atacks fgsm", "Did you mean '--attacks'"),
         ("run --attacks transfer", "--transfer-from"),
         ("run --part train", "unknown part 'train'"),
+        ("run --norm l2", "say how large the ball is with --epsilon"),
+        ("run --config run/config.json", "leave --config out"),
+        ("run/checkpoints/last.pt --checkpoint last", "leave --checkpoint out"),
         ("weights.pt", "name the config.json of its network with --config"),
     ],
 )
@@ -66,3 +69,26 @@ def test_mistakes_are_one_line_and_cost_nothing(run, lethe_command, words, messa
     assert errors.count("\n") == 1
     assert message in errors
     assert not (run / "evaluations").exists()
+
+
+def test_other_weights_under_the_same_name_are_not_taken_for_the_old_ones(run, train, lethe_command):
+    assert lethe_command("evaluate", "run", *FEW)[0] == 0
+    train("at", "--out", "other", "--steps", "2", "--eval-steps", "2", "--epsilon", "0.1", "--seed", "1")
+    (run / "checkpoints" / "best.pt").write_bytes(Path("other/checkpoints/best.pt").read_bytes())
+    status, _, errors = lethe_command("evaluate", "run", *FEW)
+    assert status == 2
+    assert "is of another evaluation" in errors
+
+
+def test_what_is_made_otherwise_is_made_anew_and_the_rest_is_kept(run, train, lethe_command):
+    lethe_command("evaluate", "run", *FEW)
+    _, output, _ = lethe_command("evaluate", "run", *FEW, "--step-size", "0.01")
+    assert "PGD-2: running" in output
+    assert "clean: running" not in output
+    status, output, errors = lethe_command(
+        "evaluate", "run", "--attacks", "transfer", "--transfer-from", "run", "--images", "20", "--device", "cpu"
+    )
+    assert (status, errors) == (0, "")
+    assert "transfer: running" in output
+    (path,) = (run / "evaluations").glob("*.json")
+    assert set(json.loads(path.read_text())["right"]) == {"clean", "fgsm", "pgd-2", "transfer"}

@@ -141,6 +141,20 @@ def test_a_network_that_is_not_deterministic_draws_the_warning():
     assert "autoattack-rand" in warning
 
 
+def test_a_network_that_sees_nothing_is_not_accused_of_masking():
+    class Always(nn.Module):
+        def forward(self, x):
+            return torch.tensor([0.0, 1.0, 0.0]) + 0 * x.flatten(1)[:, :3]
+
+    found = signs_in_the_network(Always(), DATA, THREAT)
+    assert any("predicts class 1 for every image" in sign for sign in found)
+    assert not any("PGD-50" in sign for sign in found)
+    wrong = grey([0.1, 0.9], [2, 0])
+    assert signs_in_the_network(Brightness(), wrong, THREAT) == [
+        "the network classifies no image right, so nothing can be said of its gradients"
+    ]
+
+
 @pytest.mark.parametrize(
     ("shares", "message"),
     [

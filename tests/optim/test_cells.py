@@ -138,18 +138,23 @@ def test_a_compiled_network_takes_the_same_steps_and_is_compiled_once(name, dtyp
         torch.testing.assert_close(getattr(model[1], statistics), getattr(plain[1], statistics), rtol=1e-2, atol=1e-2)
 
 
-def test_a_compiled_function_whose_network_cannot_be_seen_is_refused():
+@pytest.mark.parametrize("beside", [nn.Identity(), nn.CrossEntropyLoss()])  # modules that are not the network
+def test_a_compiled_function_whose_network_cannot_be_seen_is_refused(beside):
     model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8))
     optimizer = lethe.AMP(model.parameters(), lr=0.1, epsilon=0.1)
     before = copy.deepcopy(list(model.parameters()))
 
     @torch.compile(backend="aot_eager")
     def loss_of(x):
-        return model(x).square().mean()
+        return model(x)
 
     def closure():
         optimizer.zero_grad()
-        loss_of(torch.ones(4, 6)).backward()
+        logits = loss_of(torch.ones(4, 6))
+        if isinstance(beside, nn.CrossEntropyLoss):
+            beside(logits, torch.zeros(4, dtype=torch.long)).backward()
+        else:
+            beside(logits).square().mean().backward()
 
     with pytest.raises(lethe.LetheError, match=r"inside a compiled function.*modules=model"):
         optimizer.step(closure)

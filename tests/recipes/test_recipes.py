@@ -3,12 +3,16 @@
 import pytest
 
 import lethe
+from lethe.attacks import PGD
 from lethe.data import DataConfig
+from lethe.models import ModelConfig
 from lethe.objectives import TRADES, ObjectiveConfig
+from lethe.optim import SGDConfig
 from lethe.recipes import (
     AlmaRecipe,
     ATRecipe,
     AWPRecipe,
+    InputATRecipe,
     KDSWARecipe,
     MARTRecipe,
     RWPRecipe,
@@ -67,6 +71,48 @@ def test_trades_and_mart_start_beside_the_image_and_are_evaluated_like_the_other
     assert (trades.objective(10).beta, mart.objective(10).beta) == (6.0, 5.0)
     assert trades.evaluation_attack() == mart.evaluation_attack() == at.evaluation_attack()
     assert at.evaluation_attack().steps == at.evaluation.eval_steps
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ATRecipe(attack=PGD(targeted=True)), "made easier"),
+        (lambda: InputATRecipe(input_attack=PGD(targeted=True)), "made easier"),
+        (lambda: TRADESRecipe(robust=ObjectiveConfig(objective="mart")), "trades minimises trades"),
+        (lambda: ObjectiveConfig(beta=3.0), "pgd-at has no beta"),
+        (lambda: TRADESRecipe(attack=PGD(loss="margin")).objective(10), "leave random-start and loss out"),
+        (lambda: MARTRecipe(attack=PGD(random_start=False)).objective(10), "leave random-start and loss out"),
+    ],
+)
+def test_an_option_that_would_be_ignored_or_do_harm_is_refused(make, message):
+    with pytest.raises(lethe.LetheError, match=message):
+        make()
+
+
+def test_rwps_threshold_follows_the_data_set():
+    assert RWPRecipe().objective(10).threshold == 1.7
+    assert RWPRecipe(data=DataConfig(dataset="cifar100")).objective(100).threshold == 4.0
+
+
+def test_a_network_that_cannot_take_the_images_is_told_before_anything_is_written(tiny, tmp_path):
+    recipe = tiny(SGDRecipe, tmp_path / "run", model=ModelConfig(model="vgg16"))
+    with pytest.raises(lethe.LetheError, match="cannot take images of 1x8x8"):
+        recipe.execute()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_another_split_is_refused(tiny):
+    recipe = tiny(KDSWARecipe, data=DataConfig(train_size=100, validation_size=50, test_size=60, split_seed=7))
+    with pytest.raises(lethe.LetheError, match="trained with split_seed 0, this run has 7"):
+        recipe.objective(10)
+
+
+def test_a_stream_clips_too(tiny, tmp_path):
+    ends = []
+    for clip in (None, 1e-6):
+        recipe = tiny(AlmaRecipe, tmp_path / str(clip), epochs=1, sgd=SGDConfig(lr=0.05, clip_norm=clip))
+        ends.append([record["train/loss"] for record in recipe.execute()[1] if "train/loss" in record])
+    assert ends[0] != ends[1]
 
 
 def test_what_goes_with_pgd_at_alone_says_so():

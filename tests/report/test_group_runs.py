@@ -7,8 +7,9 @@ import pytest
 import lethe
 from lethe.attacks import PGD
 from lethe.engine import RunConfig, ScheduleConfig
+from lethe.objectives import DistillationConfig, ObjectiveConfig
 from lethe.optim import AMPConfig, SGDConfig
-from lethe.recipes import AMPRecipe, ATRecipe, SGDRecipe
+from lethe.recipes import AMPRecipe, ATRecipe, AWPRecipe, KDSWARecipe, RMPRecipe, SGDRecipe, TRADESRecipe
 from lethe.report import group_runs
 
 
@@ -57,3 +58,22 @@ def test_a_run_that_is_not_finished_is_an_error_that_names_it(finished_run):
     runs = [finished_run("done"), finished_run("cut", seeded(SGDRecipe(), 1), finish=False)]
     with pytest.raises(lethe.LetheError, match=r"cut' is not finished: leave it out, or"):
         group_runs(runs)
+
+
+def test_labels_name_what_differs_within_a_recipe_and_what_is_minimised(finished_run):
+    awp = AWPRecipe(robust=ObjectiveConfig(objective="trades"), run=RunConfig(seed=0))
+    recipes = [ATRecipe(), TRADESRecipe(), awp, AMPRecipe(), RMPRecipe(), AMPRecipe(amp=AMPConfig(epsilon=0.1))]
+    groups = group_runs([finished_run(str(i), recipe) for i, recipe in enumerate(recipes)])
+    assert [group.label for group in groups] == [
+        *("AT", "TRADES", "AT-AWP over TRADES", "AMP, epsilon 0.5", "RMP", "AMP, epsilon 0.1")
+    ]
+
+
+def test_seeds_with_teachers_of_their_own_belong_together(finished_run):
+    runs = []
+    for seed in (0, 1):
+        teachers = DistillationConfig(clean_teacher=f"runs/sgd-{seed}", robust_teacher=f"runs/at-{seed}")
+        recipe = KDSWARecipe(run=RunConfig(seed=seed), distillation=teachers)
+        runs.append(finished_run(str(seed), recipe))
+    (group,) = group_runs(runs)
+    assert (group.label, group.seeds) == ("KD-SWA", [0, 1])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TypeAlias
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,8 @@ from lethe.attacks._constraints import CONSTRAINTS, small_normal
 from lethe.attacks._losses import LOSSES
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
-_compiled: WeakKeyDictionary[nn.Module, Forward] = WeakKeyDictionary()
+_compiled: list[tuple[ReferenceType[nn.Module], Forward]] = []
+"""The last network that was compiled, and no other: a compiled network holds its weights."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class PGD:
         one_of("initial", self.initial, ("uniform", "normal"))
         one_of("step_rule", self.step_rule, ("constant", "linear"))
         one_of("attack_mode", self.attack_mode, ("eval", "train"))
+        if self.restarts > 1 and not self.random_start:
+            raise LetheError("restarts without a random start repeat the same attack: leave random_start on.")
         if self.loss == "kl" and not self.random_start:
             raise LetheError("the kl loss has no gradient at the clean image: leave random_start on.")
         if self.targeted and self.loss in ("kl", "dlr"):
@@ -174,9 +177,9 @@ class PGD:
         """From images to logits in fp32 at least."""
         network: Forward = model
         if self.compile:
-            if model not in _compiled:
-                _compiled[model] = torch.compile(model)
-            network = _compiled[model]
+            if not _compiled or _compiled[0][0]() is not model:
+                _compiled[:] = [(ReferenceType(model), torch.compile(model))]
+            network = _compiled[0][1]
 
         def forward(images: Tensor) -> Tensor:
             if self.channels_last:

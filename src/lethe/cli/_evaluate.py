@@ -67,8 +67,8 @@ class _Shown:
 
     def __call__(self, name: str, share: float) -> None:
         if self.bar is None:
-            if share in (0.0, 1.0):
-                self.console.print(f"{title(name)}: {'done' if share else 'running'}", markup=False)
+            if share == 0.0:
+                self.console.print(f"{title(name)}: running", markup=False)
             return
         if name not in self.tasks:
             self.tasks[name] = self.bar.add_task(title(name), total=1.0)

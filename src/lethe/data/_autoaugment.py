@@ -27,7 +27,10 @@ class AutoAugment:
         """Images (B, C, H, W) in [0, 1], worked on as bytes, so results are whole 255ths."""
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         images = (x * 255).round().to(torch.uint8)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        try:
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPU's as well
             augmented = torch.stack([self.transform(image) for image in images])
+        finally:
+            torch.set_rng_state(before)
         return augmented.to(x.dtype) / 255

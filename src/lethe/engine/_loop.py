@@ -106,7 +106,8 @@ def train_epoch(
         on_step: told the share of the epoch that is done.
 
     Returns:
-        ``epoch`` (from 1), ``lr``, ``train/loss``, ``train/accuracy`` (on the images trained on, attacked or not),
+        ``epoch`` (from 1), ``lr``, ``train/loss``, ``train/accuracy`` (on the images trained on: attacked, or mixed and
+        compared with one label alone; of the first pass, which of RMP and RWP is one at perturbed weights),
         ``seconds``, and ``event`` if the method did something.
 
     Raises:

@@ -31,6 +31,7 @@ class Evaluation:
     Attributes:
         about: what was evaluated, on what: a file of another evaluation is refused.
         right: by name of the attack, which images are classified right in spite of it, (N,).
+        made: by name of the attack, with which step size, batch size, seed, source and torch.
         seconds: by name of the attack, how long it took.
         calibration: the expected calibration error on clean images; None: not measured yet.
         said: AutoAttack's own warnings.
@@ -40,6 +41,7 @@ class Evaluation:
 
     about: dict[str, Any]
     right: dict[str, Tensor] = field(default_factory=dict)
+    made: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     calibration: float | None = None
     said: list[str] = field(default_factory=list)
@@ -61,7 +63,9 @@ class Evaluation:
             if content["about"] != json.loads(json.dumps(about)):
                 raise LetheError(f"{str(path)!r} is of another evaluation: choose another --out, or move it away.")
             evaluation.right = {name: _flags(text) for name, text in content["right"].items()}
+            evaluation.made = content["made"]
             evaluation.seconds = content["seconds"]
+            evaluation.warnings = content["warnings"]
             evaluation.calibration = content["expected calibration error"]
             evaluation.said = content["said by AutoAttack"]
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -89,6 +93,7 @@ class Evaluation:
             "expected calibration error": self.calibration,
             "warnings": self.warnings,
             "said by AutoAttack": self.said,
+            "made": self.made,
             "seconds": self.seconds,
             "right": {name: "".join(map(str, flags.int().tolist())) for name, flags in self.right.items()},
         }
@@ -114,10 +119,12 @@ def evaluate(
     batch_size: int = 250,
     seed: int = 0,
     on_progress: OnProgress = lambda name, share: None,
+    source_name: str | None = None,
 ) -> Evaluation:
     """Measure clean accuracy, calibration, and robust accuracy under each attack; look for signs of masked gradients.
 
-    Each attack that is done is kept in the evaluation's file at once, and one that is there already is not run again.
+    Each attack that is done is kept in the evaluation's file at once, and one that is there already, made with the same
+    step size, batch size, seed and source, is not run again.
 
     Args:
         model: from images (B, C, H, W) in [0, 1] to logits (B, K), on the data's device; it is left as it was.
@@ -129,6 +136,7 @@ def evaluate(
         batch_size: images at a time.
         seed: of the attacks, the same for each.
         on_progress: told how it goes.
+        source_name: what identifies ``source``; another one makes transferred images anew.
 
     Raises:
         LetheError: an unknown attack, found before anything is run.
@@ -136,10 +144,20 @@ def evaluate(
     names = list(dict.fromkeys(["clean", *attacks]))
     known = {name: batch_attack(name, threat, source) for name in names}
     done = evaluation if evaluation is not None else Evaluation({})
+    new = False
     for name in names:
+        made: dict[str, Any] = {"step size": threat.step, "batch size": batch_size, "seed": seed}
+        if name == "transfer":
+            made["source"] = source_name
+        if name == "clean":
+            made = {}
+        if {k: v for k, v in done.made.get(name, made).items() if k != "torch"} != made:
+            for key in [key for key in done.right if key.partition(":")[0] == name]:
+                del done.right[key]
         if name in done.right:
             continue
-        started = time.monotonic()
+        new, started = True, time.monotonic()
+        done.made[name] = made | {"torch": str(torch.__version__)}
         on_progress(name, 0.0)
         if name in WHOLE:
             _ensemble(model, data, name, threat, done, batch_size, seed, on_progress)
@@ -150,7 +168,7 @@ def evaluate(
         done.save()
     if done.calibration is None:
         done.calibration = calibration_error(model, data, batch_size=batch_size)
-    if len(names) > 1:
+    if len(names) > 1 and new:
         network = signs_in_the_network(model, data, threat, seed=seed)
         done.warnings = [*network, *signs_in_the_verdicts(done.right), *done.said]
     done.save()

@@ -24,7 +24,9 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
     (Athalye et al., ICML 2018; Carlini et al., arXiv 1902.06705.)
     """
     found = []
-    part = data.subset(list(range(min(len(data), 200))))
+    part = _classified_right(model, data.subset(list(range(min(len(data), 1000)))), 200)
+    if part is None:
+        return ["the network classifies no image right, so nothing can be said of its gradients"]
     x, y = next(batches(part, len(part)))
     with evaluation_mode(model):
         with torch.no_grad():
@@ -39,6 +41,10 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
     if blind:
         share = blind / len(part)
         found.append(f"the loss has no gradient at {share:.0%} of the images: gradients are masked")
+    predicted = set(_predictions(model, data).tolist())
+    if len(predicted) == 1:
+        found.append(f"the network predicts class {predicted.pop()} for every image, which no attack can change")
+        return found
     large = Threat(threat.norm, LARGE[threat.norm])
     left = accuracy(model, part, attack=large.pgd(50), seed=seed)
     if left > 0.05:
@@ -77,3 +83,14 @@ def signs_in_the_verdicts(right: Mapping[str, Tensor]) -> list[str]:
         if gain > 0.002:  # the package's own bound, which it checks only where it runs the whole ensemble in one call
             found.append(f"Square fools {gain:.1%} more after AutoAttack's other attacks: gradients may be masked")
     return found
+
+
+def _predictions(model: nn.Module, data: ImageSet) -> Tensor:
+    with evaluation_mode(model), torch.no_grad():
+        return torch.cat([model(x).argmax(1) for x, _ in batches(data, 250)])
+
+
+def _classified_right(model: nn.Module, data: ImageSet, most: int) -> ImageSet | None:
+    """The first images that are classified right, so many at most; None where there is none."""
+    right = (_predictions(model, data) == data.labels).nonzero().squeeze(1)[:most]
+    return data.subset(right) if len(right) else None

@@ -1,7 +1,7 @@
 """What a training step minimises: standard, regularised and adversarial training."""
 
 from lethe.objectives._adversarial import MART, PGDAT, TRADES
-from lethe.objectives._config import ObjectiveConfig
+from lethe.objectives._config import OBJECTIVES, ObjectiveConfig
 from lethe.objectives._distillation import Distillation, DistillationConfig
 from lethe.objectives._objective import Batch, Objective
 from lethe.objectives._regularised import (
@@ -17,6 +17,7 @@ from lethe.objectives._standard import Standard
 
 __all__ = [
     "MART",
+    "OBJECTIVES",
     "PGDAT",
     "TRADES",
     "Batch",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lethe._check import non_negative, one_of
+from lethe._check import LetheError, non_negative, one_of
 from lethe.attacks import PGD
 from lethe.objectives._adversarial import MART, PGDAT, TRADES
 
@@ -25,13 +25,20 @@ class ObjectiveConfig:
         one_of("objective", self.objective, OBJECTIVES)
         if self.beta is not None:
             non_negative("beta", self.beta)
+            if self.objective == "pgd-at":
+                raise LetheError("pgd-at has no beta: it weighs the divergence of trades and mart.")
 
     def build(self, attack: PGD) -> PGDAT:
         """The objective, with this attack started and raising what its authors' code starts and raises."""
         if self.objective == "pgd-at":
             return PGDAT(attack)
         beta = BETA[self.objective] if self.beta is None else self.beta
-        beside = replace(attack, initial="normal", random_start=True)
+        if not attack.random_start or (self.objective == "trades" and attack.loss not in ("ce", "kl")):
+            raise LetheError(
+                f"{self.objective} starts beside the image, and trades raises the divergence: leave random-start and "
+                "loss out."
+            )
+        beside = replace(attack, initial="normal")
         if self.objective == "trades":
             return TRADES(replace(beside, loss="kl"), beta)
         return MART(beside, beta)

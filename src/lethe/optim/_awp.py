@@ -63,7 +63,8 @@ class AWP(TwoPassOptimizer):
             gradients = [p.grad for p in weights]
             lengths = _tensors.norms([p.detach() for p in weights], foreach=self._foreach)
             slopes = _tensors.norms(gradients, foreach=self._foreach)
-            factors = group["gamma"] * lengths / (slopes + TINY)
+            # Where there is no gradient the quotient would be too large for half precision, and 0 times that nan.
+            factors = torch.where(slopes > 0, group["gamma"] * lengths / (slopes + TINY), 0.0)
             _tensors.add_scaled_(weights, gradients, factors, foreach=self._foreach)
 
 
@@ -131,7 +132,8 @@ class RWP(TwoPassOptimizer):
         if moved:
             _tensors.add_([d for d, _ in moved], [g for _, g in moved], foreach=self._foreach)
         length = _tensors.norm_of_all([self._saved[p] for p in everyone], foreach=self._foreach)
-        factor = length / (_tensors.norm_of_all(sums, foreach=self._foreach) + TINY)
+        pushed = _tensors.norm_of_all(sums, foreach=self._foreach)
+        factor = torch.where(pushed > 0, length / (pushed + TINY), 0.0)
         _tensors.copy_(everyone, [self._saved[p] for p in everyone], foreach=self._foreach)
         for gamma, weights in groups:
             deltas = [self._delta[p] for p in weights]
@@ -162,10 +164,11 @@ class RWPConfig:
     """Length of the perturbation, as a share of the norm of all tensors of more than one dimension."""
     rwp_steps: int = 10
     """Ascent steps: each costs one more forward and backward pass."""
-    rwp_threshold: float = 1.7
-    """Only samples with a smaller loss push the weights: 1.7 on CIFAR-10 and SVHN, 4.0 on CIFAR-100."""
+    rwp_threshold: float | None = None
+    """Only samples with a smaller loss push the weights; none: 1.7, and on CIFAR-100 4.0."""
 
     def __post_init__(self) -> None:
         non_negative("rwp_gamma", self.rwp_gamma)
         at_least("rwp_steps", self.rwp_steps, 1)
-        non_negative("rwp_threshold", self.rwp_threshold)
+        if self.rwp_threshold is not None:
+            non_negative("rwp_threshold", self.rwp_threshold)

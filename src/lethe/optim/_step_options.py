@@ -59,6 +59,8 @@ class StepOptions:
             options["foreach"] = found["foreach"]
         if not isinstance(found.get("modules"), (nn.Module, type(None))):
             found["modules"] = tuple(found["modules"])
+            if not all(isinstance(module, nn.Module) for module in found["modules"]):
+                raise LetheError("modules takes the network, or several: modules=model, not its parameters.")
         return cls(**found)
 
     @property

@@ -134,7 +134,7 @@ class TwoPassOptimizer(Optimizer):
                     if draws is not None:
                         draws.again()
                 still = number > first and how.batch_statistics == "first"
-                statistics = frozen_batch_statistics(how.networks) if still else nullcontext()
+                statistics = frozen_batch_statistics(how.networks, weights) if still else nullcontext()
                 with statistics, nullcontext() if is_last else ascent_context():
                     returned = last() if is_last else ascend()
                 if not results and (is_last or ascent_closure is None):

@@ -13,7 +13,7 @@ from lethe._check import LetheError
 from lethe.attacks import PGD
 from lethe.engine import WeightMethod
 from lethe.methods import FOMOConfig
-from lethe.objectives import Objective, ObjectiveConfig, SmallLossPGDAT
+from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
 from lethe.optim import AWP, RWP, AWPConfig, RWPConfig
 from lethe.recipes._standard import SGDRecipe
 
@@ -28,6 +28,13 @@ class ATRecipe(SGDRecipe):
 
     attack: PGD = field(default_factory=PGD)
     robust: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.attack.targeted:
+            raise LetheError("targeted would train on images that were made easier: leave it out.")
+        if self.name in OBJECTIVES and self.robust.objective != self.name:
+            raise LetheError(f"{self.name} minimises {self.name}: leave objective out, or take at or awp.")
 
     def objective(self, classes: int) -> Objective:
         """PGD-AT, TRADES or MART."""
@@ -82,7 +89,7 @@ class AWPRecipe(ATRecipe):
 
     name: ClassVar[str] = "awp"
     source: ClassVar[str] = "Wu, Xia and Wang, NeurIPS 2020"
-    cost: ClassVar[str] = "(2K + 6)F for PGD-K"
+    cost: ClassVar[str] = "(2K + 6)F for PGD-K with pgd-at, (2K + 13)F with trades, (2K + 12)F with mart"
 
     awp: AWPConfig = field(default_factory=AWPConfig)
 
@@ -108,7 +115,10 @@ class RWPRecipe(ATRecipe):
 
     def objective(self, classes: int) -> Objective:
         """Cross-entropy on attacked images; the ascent's counts small losses only."""
-        return SmallLossPGDAT(self.attack, self.rwp.rwp_threshold)
+        threshold = self.rwp.rwp_threshold
+        if threshold is None:
+            threshold = 4.0 if self.data.dataset == "cifar100" else 1.7
+        return SmallLossPGDAT(self.attack, threshold)
 
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """RWP over SGD."""

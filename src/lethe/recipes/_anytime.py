@@ -136,7 +136,15 @@ class AlmaRecipe(Recipe):
         )
         optimizer = SGD(model.parameters(), **self.sgd.kwargs())
         event = None if number == 1 else self.between(model, new, streams["method"])
-        training = Training(model, optimizer, self.schedule.build(optimizer), Standard(), NoMethod(), streams)
+        training = Training(
+            model,
+            optimizer,
+            self.schedule.build(optimizer),
+            Standard(),
+            NoMethod(),
+            streams,
+            clip_norm=self.sgd.clip_norm,
+        )
         best, best_epoch, best_weights = -1.0, 0, dict[str, Any]()
         done = megabatch.index * self.schedule.epochs
         for epoch in range(self.schedule.epochs):

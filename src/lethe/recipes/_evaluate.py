@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ class EvaluateConfig:
     norm: str | None = None
     """The ball: linf or l2; none: the run's, or linf."""
     epsilon: float | None = None
-    """Its radius; none: the run's, or 8/255."""
+    """Its radius; none: the run's, or 8/255 in linf."""
     step_size: float | None = None
     """Of PGD; none: the run's where the ball is, else a quarter of epsilon."""
     transfer_from: str | None = None
     """Run directory of the network that transferred images are made on."""
+    transfer_checkpoint: str = "best"
+    """Of that run."""
     batch_size: int = 250
     """Images at a time; AutoAttack's draws depend on it."""
     attack_seed: int = 0
@@ -70,7 +73,7 @@ class EvaluateConfig:
         """
         recipe, model, name = self._model(target)
         threat = self._threat(recipe)
-        source = None if self.transfer_from is None else load_model(self.transfer_from, self.checkpoint)
+        source = None if self.transfer_from is None else load_model(self.transfer_from, self.transfer_checkpoint)
         for attack in self.attacks:  # an unknown one is told before anything is read
             batch_attack(attack, threat, source)
         data = recipe.data if self.data_dir is None else replace(recipe.data, data_dir=self.data_dir)
@@ -78,9 +81,11 @@ class EvaluateConfig:
         splits = load(data)
         part = getattr(splits, self.part)
         count = len(part) if self.images is None else self.images
-        if count > len(part) or count == 0:
+        if len(part) == 0:
+            raise LetheError(f"the {self.part} part of this run's data is empty: evaluate on the other part.")
+        if count > len(part):
             raise LetheError(f"images is {count}, but the {self.part} part has {len(part)}: ask for fewer.")
-        about = self._about(recipe, splits, name, count, threat)
+        about = self._about(recipe, splits, model, name, count, threat)
         path = Path(self.out) if self.out is not None else self._place(target, name, count, threat)
         return evaluate(
             model.to(device),
@@ -92,15 +97,20 @@ class EvaluateConfig:
             batch_size=self.batch_size,
             seed=self.attack_seed,
             on_progress=on_progress,
+            source_name=None if source is None else f"{self.transfer_from} {fingerprint(source)}",
         )
 
     def _model(self, target: Path) -> tuple[Recipe, nn.Module, str]:
         """Recipe, network in evaluation mode, and name of the checkpoint."""
         known: dict[str, type[Recipe]] = {**TRAIN_RECIPES, **ANYTIME_RECIPES}
         if target.is_dir():
+            if self.config is not None:
+                raise LetheError("a run directory has its own config: leave --config out.")
             return load_recipe(target, known), load_model(target, self.checkpoint), self.checkpoint
         if not target.is_file():
             raise LetheError(f"{str(target)!r} is neither a run directory nor a file of weights.")
+        if self.checkpoint != "best":
+            raise LetheError("a file of weights is the checkpoint: leave --checkpoint out.")
         config = target.parent.parent / "config.json" if self.config is None else Path(self.config)
         if not config.is_file():
             raise LetheError(
@@ -124,27 +134,36 @@ class EvaluateConfig:
         if epsilon is None and trained is not None and norm == trained.norm:
             epsilon = trained.epsilon
             step_size = trained.step_size if step_size is None else step_size
+        if epsilon is None and norm == "l2":
+            raise LetheError("the run was not trained in l2: say how large the ball is with --epsilon.")
         return Threat(norm, 8 / 255 if epsilon is None else epsilon, step_size)
 
-    def _about(self, recipe: Recipe, splits: Splits, name: str, count: int, threat: Threat) -> dict[str, Any]:
+    def _about(
+        self, recipe: Recipe, splits: Splits, model: nn.Module, name: str, count: int, threat: Threat
+    ) -> dict[str, Any]:
         return {
             "recipe": recipe.name,
             "seed": recipe.run.seed,
             "checkpoint": name,
+            "weights": fingerprint(model),
             "data": recipe.options()["data"] | {"data_dir": None, "download": False},
             "part": self.part,
             "images": count,
             "of": str(splits),
             "norm": threat.norm,
             "epsilon": threat.epsilon,
-            "step size": threat.step,
-            "batch size": self.batch_size,
-            "attack seed": self.attack_seed,
-            "transfer from": self.transfer_from,
-            "torch": str(torch.__version__),
         }
 
     def _place(self, target: Path, name: str, count: int, threat: Threat) -> Path:
         folder = target if target.is_dir() else target.parent
         radius = f"{threat.epsilon * 255:.4g}of255" if threat.norm == "linf" else f"{threat.epsilon:.4g}"
         return folder / "evaluations" / f"{name}-{self.part}{count}-{threat.norm}-{radius}.json"
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Of a network's weights and buffers: two networks that differ in one bit have two."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]

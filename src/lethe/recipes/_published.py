@@ -59,7 +59,9 @@ def _robust_script(kind: type[RecipeType], chosen: RecipeType | None) -> RecipeT
     0.01) falling at one half and three quarters; PGD-10 with epsilon 8/255 and steps of 2/255 (SVHN 1/255), PGD-20 for
     evaluation; CIFAR-10 is reflect-padded, cropped and flipped. They choose the best epoch on test images, Lethe on a
     tenth of the training images, and they attack in train mode (``attack_mode="train"``, but there the running
-    statistics move too). On SVHN AWP and RWP begin to perturb in the sixth epoch, here in the first.
+    statistics move too). On SVHN AWP and RWP begin to perturb in the sixth epoch, here in the first,
+    and normalise by 0.5, here by the data's own mean and deviation. FOMO's schedule and optimizer, as far as they are
+    known, agree with these; what it forgets, and when, stays at this library's unverified defaults.
     """
     data = DataConfig(dataset="cifar10") if chosen is None else chosen.data
     model = ModelConfig(model="preact-resnet18") if chosen is None else chosen.model
@@ -70,6 +72,9 @@ def _robust_script(kind: type[RecipeType], chosen: RecipeType | None) -> RecipeT
         )
     if model.model != "preact-resnet18":
         raise LetheError(f"no published settings for {model.model!r}: there are some for preact-resnet18.")
+    objective = "pgd-at" if chosen is None else cast("ATRecipe", chosen).robust.objective
+    if objective != "pgd-at":
+        raise LetheError(f"no published settings for {kind.name!r} over {objective!r}: there are some over pgd-at.")
     house_numbers = data.dataset == "svhn"
     return cast(
         "RecipeType",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from lethe._check import LetheError
 from lethe.attacks import PGD
 from lethe.models import ModelConfig
 from lethe.objectives import (
@@ -85,6 +86,11 @@ class InputATRecipe(SGDRecipe):
     cost: ClassVar[str] = "(2K + 3)F for PGD-K: 5F"
 
     input_attack: PGD = field(default_factory=lambda: PGD(epsilon=1 / 255, step_size=1 / 255, steps=1))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.input_attack.targeted:
+            raise LetheError("targeted would train on images that were made easier: leave it out.")
 
     def objective(self, classes: int) -> Objective:
         """Cross-entropy on attacked images."""

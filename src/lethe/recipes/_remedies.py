@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar
 
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lethe._check import LetheError
-from lethe.engine import WeightMethod
+from lethe.engine import RunDirectory, WeightMethod
 from lethe.methods import EMA, SWA, EMAConfig, SWAConfig
 from lethe.objectives import Distillation, DistillationConfig, Objective
 from lethe.optim import AMP, AMPUnderAttackConfig
@@ -99,6 +100,18 @@ class KDSWARecipe(ATSWARecipe):
                 f"kd-swa needs {' and '.join(missing)}: run directories of lethe train sgd and lethe train at "
                 "with the same data."
             )
+        for run in runs.values():
+            self._check_teacher(str(run))
         device = self.run.torch_device()
         clean, robust = (load_model(str(run)).to(device) for run in runs.values())
         return Distillation(self.attack, clean, robust, self.distillation)
+
+    def _check_teacher(self, run: str) -> None:
+        """A teacher must have seen the same images, and none of those that are held out here."""
+        theirs = RunDirectory.open(Path(run)).config()["data"]
+        for option in ("dataset", "image_size", "split_seed", "validation_size"):
+            if theirs[option] != getattr(self.data, option):
+                raise LetheError(
+                    f"the teacher {run!r} was trained with {option} {theirs[option]}, this run has "
+                    f"{getattr(self.data, option)}: train it on the same split."
+                )

@@ -10,9 +10,10 @@ from torch import nn
 from torch.optim import SGD, Optimizer
 
 from lethe import models
-from lethe._check import at_least
+from lethe._check import LetheError, at_least
+from lethe._guard import evaluation_mode
 from lethe.attacks import PGD
-from lethe.data import Splits, load
+from lethe.data import Splits, batches, load
 from lethe.engine import (
     NoMethod,
     Observer,
@@ -62,6 +63,7 @@ class SGDRecipe(Recipe):
         streams = generators(self.run.seed)
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std)
         model = model.to(splits.train.labels.device)
+        _try_out(model, splits)
         optimizer = self.optimizer(model, streams["method"])
         return Training(
             model,
@@ -95,3 +97,15 @@ class SGDRecipe(Recipe):
         )
         directory.finish({"recipe": self.name, "splits": str(splits), "epochs": training.epoch})
         return directory, records
+
+
+def _try_out(model: nn.Module, splits: Splits) -> None:
+    """Run one image through the network, before anything is written."""
+    x, _ = next(batches(splits.validation, 1))
+    try:
+        with evaluation_mode(model), torch.no_grad():
+            model(x)
+    except RuntimeError as error:
+        size = "x".join(map(str, x.shape[1:]))
+        reason = str(error).partition("\n")[0]
+        raise LetheError(f"this network cannot take images of {size} ({reason}): choose another --model.") from error

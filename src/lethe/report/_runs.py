@@ -109,7 +109,12 @@ def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
 
 def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
     """The options without those that cannot change a result."""
-    idle = {"run": ("seed", "device"), "data": ("data_dir", "download"), "evaluation": ("eval_batch_size",)}
+    idle = {
+        "run": ("seed", "device"),
+        "data": ("data_dir", "download"),
+        "evaluation": ("eval_batch_size",),
+        "distillation": ("clean_teacher", "robust_teacher"),  # each seed may well have its own
+    }
     if "attack" not in options:
         idle["evaluation"] = ("eval_batch_size", "eval_steps")
     return {
@@ -121,9 +126,13 @@ def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
-    """The recipe, and the options that another of these runs has too, with another value."""
-    name = LABELS.get(options["recipe"], str(options["recipe"]))
-    mine, others = _flat(options), [_flat(other) for other in everyone]
+    """The recipe, and the options in which others of the same recipe differ."""
+    recipe = options["recipe"]
+    name = LABELS.get(recipe, str(recipe))
+    objective = options.get("robust", {}).get("objective", "pgd-at")
+    if objective not in ("pgd-at", recipe):
+        name += f" over {LABELS[objective]}"
+    mine, others = _flat(options), [_flat(other) for other in everyone if other["recipe"] == recipe]
     differing = [key for key, value in mine.items() if any(other.get(key, value) != value for other in others)]
     if not differing:
         return name
