@@ -74,6 +74,14 @@ class Evaluation:
             raise LetheError(f"{str(path)!r} cannot be read as an evaluation: {error!r}; move it away.") from error
         return evaluation
 
+    def has(self, name: str, how: dict[str, Any]) -> bool:
+        """Whether this attack is done, and in this way; what was made in another is taken out."""
+        before = {key: value for key, value in self.made.get(name, how).items() if key != "torch"}
+        if before != how:
+            self.right = {key: flags for key, flags in self.right.items() if key.partition(":")[0] != name}
+        self.made[name] = how | {"torch": str(torch.__version__)} if name not in self.right else self.made[name]
+        return name in self.right
+
     def accuracy(self, name: str) -> float:
         """Share of the images that are right in spite of this attack."""
         return float(self.right[name].double().mean())
@@ -146,18 +154,12 @@ def evaluate(
     done = evaluation if evaluation is not None else Evaluation({})
     new = False
     for name in names:
-        made: dict[str, Any] = {"step size": threat.step, "batch size": batch_size, "seed": seed}
+        how: dict[str, Any] = {"step size": threat.step, "batch size": batch_size, "seed": seed}
         if name == "transfer":
-            made["source"] = source_name
-        if name == "clean":
-            made = {}
-        if {k: v for k, v in done.made.get(name, made).items() if k != "torch"} != made:
-            for key in [key for key in done.right if key.partition(":")[0] == name]:
-                del done.right[key]
-        if name in done.right:
+            how["source"] = source_name
+        if done.has(name, {} if name == "clean" else how):
             continue
         new, started = True, time.monotonic()
-        done.made[name] = made | {"torch": str(torch.__version__)}
         on_progress(name, 0.0)
         if name in WHOLE:
             _ensemble(model, data, name, threat, done, batch_size, seed, on_progress)
