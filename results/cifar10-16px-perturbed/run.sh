@@ -24,14 +24,15 @@ export -f one
 # How strong to perturb is chosen on validation images, by a seed that is not measured.
 {
   for epsilon in 0.05 0.1 0.2; do echo "amp choose/amp-$epsilon --seed 10 --epsilon $epsilon"; done
+  echo "amp choose/amp-0.05-inner10 --seed 10 --epsilon 0.05 --inner-lr 10"
   for rho in 0.05 0.1 0.2 0.4 0.8; do echo "sam choose/sam-$rho --seed 10 --rho $rho"; done
-  for gamma in 0.005 0.01 0.02 0.04; do echo "awp choose/awp-$gamma --seed 10 --awp-gamma $gamma"; done
+  for gamma in 0.01 0.02 0.04; do echo "awp choose/awp-$gamma --seed 10 --awp-gamma $gamma"; done
   # The values so chosen stand in the config files.
   for seed in 0 1 2 3 4; do
-    for name in amp sam awp at sgd rmp; do echo "$name $name-seed$seed --seed $seed"; done
+    for name in amp sam awp at sgd; do echo "$name $name-seed$seed --seed $seed"; done
   done
 } | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 
 lethe report "$runs"/choose/* --out "$here/choose"
-lethe report "$runs"/{sgd,rmp,sam,amp,at,awp}-seed{0,1,2,3,4} --out "$here"
+lethe report "$runs"/{sgd,amp,sam,at,awp}-seed{0,1,2,3,4} --out "$here"
 rm "$here/report.html" "$here/choose/report.html" "$here/choose/curves.png"  # the page repeats the others
