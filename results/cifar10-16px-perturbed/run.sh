@@ -23,6 +23,7 @@ export -f one
 
 # How strong to perturb is chosen on validation images, by a seed that is not measured.
 {
+  echo "sgd choose/sgd --seed 10"
   for epsilon in 0.05 0.1 0.2; do echo "amp choose/amp-$epsilon --seed 10 --epsilon $epsilon"; done
   echo "amp choose/amp-0.05-inner10 --seed 10 --epsilon 0.05 --inner-lr 10"
   for rho in 0.05 0.1 0.2 0.4 0.8; do echo "sam choose/sam-$rho --seed 10 --rho $rho"; done

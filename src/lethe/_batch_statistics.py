@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,7 @@ from lethe._check import LetheError
 COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
 
 
-class _Kept:
+class Kept:
     """Copies of the running statistics of the norms that were found so far."""
 
     def __init__(self, weights: Iterable[Tensor]) -> None:
@@ -50,7 +51,7 @@ class _Kept:
 @contextmanager
 def frozen_batch_statistics(
     networks: Iterable[nn.Module] | None = None, weights: Iterable[Tensor] = ()
-) -> Iterator[None]:
+) -> Iterator[Kept]:
     """After this context, running means, variances and batch counts are what they were before, to the bit.
 
     The layers work as ever meanwhile; copies are written back at the end. An optimizer knows parameters but not
@@ -60,16 +61,16 @@ def frozen_batch_statistics(
         networks: where to look; None: wherever a hook sees a module run.
         weights: by which the hook knows the network.
 
-    Raises:
-        LetheError: no module with any of the ``weights`` was seen running, while something in this process is compiled:
-            the hooks cannot see into a compiled function.
+    Yields:
+        What was found; its ``network_seen`` says whether a module with any of the weights was seen.
     """
-    kept = _Kept(weights)
+    kept = Kept(weights)
     if networks is not None:
+        kept.network_seen = True
         for network in networks:
             kept.add(network)
         try:
-            yield
+            yield kept
         finally:
             kept.restore()
         return
@@ -77,17 +78,26 @@ def frozen_batch_statistics(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=COMPILED)  # a second call of `add` does no harm
-            yield
+            yield kept
     finally:
         handle.remove()
         kept.restore()
-    if not kept.network_seen and _anything_compiled():
+
+
+def refuse_unseen_network(weights: Iterable[Tensor]) -> None:
+    """Called where no module with any of these weights was seen running.
+
+    Raises:
+        LetheError: there is such a module, and something in this process is compiled: the network then ran inside a
+            compiled function, into which hooks cannot see. Parameters that belong to no module are fine.
+    """
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    if dynamo is None or not dynamo.counters["frames"]["ok"]:
+        return
+    ours = {id(weight) for weight in weights}
+    modules = (thing for thing in gc.get_objects() if issubclass(type(thing), nn.Module))
+    if any(id(parameter) in ours for module in modules for parameter in module._parameters.values()):
         raise LetheError(
             "the network ran inside a compiled function, where its batch norms cannot be seen: give the optimizer "
             "modules=model, or batch_statistics='every' if it has none."
         )
-
-
-def _anything_compiled() -> bool:
-    dynamo = sys.modules.get("torch._dynamo.utils")
-    return dynamo is not None and dynamo.counters["frames"]["ok"] > 0

@@ -162,8 +162,7 @@ def test_a_compiled_function_whose_network_cannot_be_seen_is_refused(beside):
 
 
 def test_a_function_of_parameters_alone_is_no_compiled_network():
-    torch._dynamo.reset()
-    torch._dynamo.utils.counters.clear()
+    torch._dynamo.utils.counters["frames"]["ok"] += 1  # something else in this process is compiled
     weight = nn.Parameter(torch.ones(2))
     optimizer = lethe.SAM([weight], lr=0.1)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lethe._batch_statistics import frozen_batch_statistics
+from lethe._batch_statistics import frozen_batch_statistics, refuse_unseen_network
 from lethe._check import LetheError
 from lethe.optim import _tensors
 from lethe.optim._step_options import StepOptions
@@ -63,6 +63,7 @@ class TwoPassOptimizer(Optimizer):
         self._saved: dict[Tensor, Tensor] = {}
         self._delta: dict[Tensor, Tensor] = {}
         self._ascents: list[_Ascent] = []
+        self._bare = False
         self.base_optimizer = base_optimizer(self.param_groups, **base_options)
         self.defaults = {**self.base_optimizer.defaults, **rule_defaults}
         self._share_with_base()
@@ -135,8 +136,11 @@ class TwoPassOptimizer(Optimizer):
                         draws.again()
                 still = number > first and how.batch_statistics == "first"
                 statistics = frozen_batch_statistics(how.networks, weights) if still else nullcontext()
-                with statistics, nullcontext() if is_last else ascent_context():
+                with statistics as kept, nullcontext() if is_last else ascent_context():
                     returned = last() if is_last else ascend()
+                if kept is not None and not kept.network_seen and not self._bare:
+                    refuse_unseen_network(weights)
+                    self._bare = True  # the weights belong to no module, which takes a while to find out
                 if not results and (is_last or ascent_closure is None):
                     results.append(cast("Result", returned))
                 gradients = self._gradients(weights, required=number == first)
@@ -257,7 +261,7 @@ class TwoPassOptimizer(Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        self._saved, self._delta, self._ascents = {}, {}, []
+        self._saved, self._delta, self._ascents, self._bare = {}, {}, [], False
         self._share_with_base()
 
     def _extra_state(self) -> dict[str, Any]:

@@ -126,19 +126,34 @@ def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
-    """The recipe, and the options in which others of the same recipe differ."""
+    """The recipe, and the options in which others of the same recipe differ, or that others were run under."""
     recipe = options["recipe"]
     name = LABELS.get(recipe, str(recipe))
     objective = options.get("robust", {}).get("objective", "pgd-at")
     if objective not in ("pgd-at", recipe):
         name += f" over {LABELS[objective]}"
-    mine, others = _flat(options), [_flat(other) for other in everyone if other["recipe"] == recipe]
-    differing = [key for key, value in mine.items() if any(other.get(key, value) != value for other in others)]
+    differing = [
+        (section, key)
+        for section, key, value in _flat(options)
+        if any(_differs(other, section, key, value, same=other["recipe"] == recipe) for other in everyone)
+    ]
     if not differing:
         return name
-    return f"{name}, " + ", ".join(f"{key.replace('_', '-')} {mine[key]}" for key in differing)
+    return f"{name}, " + ", ".join(f"{key.replace('_', '-')} {options[section][key]}" for section, key in differing)
 
 
-def _flat(options: dict[str, Any]) -> dict[str, Any]:
-    sections = [section for section in _what_matters(options).values() if isinstance(section, dict)]
-    return {key: value for section in sections for key, value in section.items()}
+SHARED = ("data", "model", "schedule", "sgd", "attack", "stream")
+"""Sections that say under which conditions a recipe was run; the others are what it is."""
+
+
+def _differs(other: dict[str, Any], section: str, key: str, value: object, *, same: bool) -> bool:
+    """Whether this option tells the other run apart: any, of the same recipe; a condition, of another one."""
+    if not same and (section not in SHARED or key == "dropout"):  # which is what the recipe of that name is
+        return False
+    theirs: object = other.get(section, {}).get(key, value)
+    return theirs != value
+
+
+def _flat(options: dict[str, Any]) -> list[tuple[str, str, Any]]:
+    sections = [(name, section) for name, section in _what_matters(options).items() if isinstance(section, dict)]
+    return [(name, key, value) for name, section in sections for key, value in section.items()]
