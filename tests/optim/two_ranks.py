@@ -35,15 +35,21 @@ def halves(step):
     return list(zip(x.chunk(2), torch.randint(3, (32,), generator=generator).chunk(2), strict=True))
 
 
-def train(rule, model, parts, context=None, dtype=torch.float64, spoil=None, **options):
-    """Train on the sum of ``parts(step)``, each an equal share of the batch; ``spoil``: (step, pass) that overflows."""
-    optimizer = rule.build(model.parameters(), **SGD, **options)
+def train(rule, model, parts, context=None, dtype=torch.float64, spoil=None, swap=False):
+    """Train on the sum of ``parts(step)``, each an equal share of the batch.
+
+    ``spoil``: (step, pass) that overflows. ``swap``: half way, another optimizer goes on from the saved state.
+    """
+    optimizer = rule.build(model.parameters(), **SGD)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10) if dtype is torch.float16 else None
     for step in range(STEPS):
         mine, passes = parts(step), []
         torch.manual_seed(step)  # RMP draws the same on every rank
+        if swap and step == STEPS // 2:
+            state, optimizer = copy.deepcopy(optimizer.state_dict()), rule.build(model.parameters(), **SGD)
+            optimizer.load_state_dict(state)
 
-        def closure(mine=mine, passes=passes, step=step):
+        def closure(mine=mine, passes=passes, step=step, optimizer=optimizer):
             optimizer.zero_grad()
             for x, y in mine:
                 images = x if dtype is torch.float64 else x.float()
@@ -129,6 +135,8 @@ def ddp(name, rule, own, exact):
             check(cell, far(trained, expected))
         else:
             check(cell, of_the_way(trained, expected, batch_norm), DTYPES[dtype])
+        swapped, _ = train(rule, DistributedDataParallel(network(batch_norm, stored)), parts, dtype=dtype, swap=True)
+        assert far(swapped.parameters(), trained) == 0.0, f"{cell}: does not go on to the bit"
         apart = DistributedDataParallel(copy.deepcopy(start))
         train(rule, apart, parts, context=apart.no_sync, dtype=dtype)
         same_on_all_ranks(f"{cell}, ascents apart", apart.parameters())
@@ -152,26 +160,36 @@ def overflow_on_one_rank(name, rule, own):
 
 
 def fsdp(name, rule, own, exact):
-    """Every cell under FSDP2; False where it is refused."""
-    for dtype, cut in itertools.product(DTYPES, ("whole", "in four")):
+    """Every cell under FSDP2, where it is not refused."""
+    for batch_norm, dtype, cut in itertools.product((False, True), DTYPES, ("whole", "in four")):
         stored = torch.float64 if dtype is torch.float64 else torch.float32
-        sharded = network(False, stored)
-        for layer in sharded:
-            if list(layer.parameters()):
-                fully_shard(layer)
-        fully_shard(sharded)
+        sharded, swapped = sharded_network(batch_norm, stored), sharded_network(batch_norm, stored)
+        parts = own if cut == "whole" else in_four(own)
         try:
-            train(rule, sharded, own if cut == "whole" else in_four(own), dtype=dtype)
+            train(rule, sharded, parts, dtype=dtype)
         except lethe.LetheError as error:
             if dist.get_rank() == 0:
                 print(f"{name}, FSDP2: refused: {error}", flush=True)
             return
         trained = [p.full_tensor() for p in sharded.parameters()]
-        cell, expected = f"{name}, FSDP2, {dtype}, {cut}", exact[False, "whole", stored]
+        train(rule, swapped, parts, dtype=dtype, swap=True)
+        cell = f"{name}, FSDP2, batch norm {batch_norm}, {dtype}, {cut}"
+        assert far([p.full_tensor() for p in swapped.parameters()], trained) == 0.0, (
+            f"{cell}: does not go on to the bit"
+        )
+        expected = exact[batch_norm, cut if batch_norm else "whole", stored]
         if dtype is torch.float64:
             check(cell, far(trained, expected))
         else:
-            check(cell, of_the_way(trained, expected, False), DTYPES[dtype])
+            check(cell, of_the_way(trained, expected, batch_norm), DTYPES[dtype])
+
+
+def sharded_network(batch_norm, stored):
+    sharded = network(batch_norm, stored)
+    for layer in sharded:
+        if list(layer.parameters()):
+            fully_shard(layer)
+    return fully_shard(sharded)
 
 
 def main():
