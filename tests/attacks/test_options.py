@@ -155,6 +155,7 @@ def test_other_ways_to_compute_attack_as_well(options):
     assert reached == pytest.approx(float(reference), rel=0.01)
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")  # torch 2.11's own
 def test_a_compiled_attack_finds_the_same_images():
     model, (x, y) = network(), images(64)
     options = {"epsilon": 0.1, "step_size": 0.02, "steps": 5}
