@@ -39,6 +39,13 @@ def non_negative(name: str, value: float) -> float:
     return value
 
 
+def positive(name: str, value: float) -> float:
+    """Return ``value`` if it is finite and above 0."""
+    if not (math.isfinite(value) and value > 0.0):
+        raise LetheError(f"{name} must be above 0, got {value}.")
+    return value
+
+
 def at_least(name: str, value: int, minimum: int) -> int:
     """Return ``value`` if it is at least ``minimum``."""
     if value < minimum:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lethe._check import LetheError, at_least, non_negative
+from lethe._check import at_least, non_negative, positive
 from lethe._guard import evaluation_mode
 from lethe.attacks._losses import margin
 from lethe.attacks._pgd import check_images
@@ -37,8 +37,7 @@ class CarliniWagnerL2:
         at_least("searches", self.searches, 1)
         non_negative("confidence", self.confidence)
         for name in ("learning_rate", "initial_c"):
-            if not getattr(self, name) > 0:
-                raise LetheError(f"{name} must be above 0, got {getattr(self, name)}.")
+            positive(name, getattr(self, name))
 
     def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Attack a batch.

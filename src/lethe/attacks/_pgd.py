@@ -131,9 +131,7 @@ class PGD:
                 best_score = score if restart == 0 else torch.maximum(score, best_score)
         return best
 
-    def _climb(
-        self, forward: Callable[[Tensor], Tensor], start: Tensor, x: Tensor, y: Tensor, target: Tensor
-    ) -> Tensor:
+    def _climb(self, forward: Forward, start: Tensor, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
         constraint, loss = CONSTRAINTS[self.norm], LOSSES[self.loss]
         adversarial = start
         for step in range(self.steps):
@@ -146,7 +144,7 @@ class PGD:
             moved = here + constraint.step(gradient, length)
             adversarial = (x + constraint.project(moved - x, self.epsilon)).clamp_(0.0, 1.0)
             if self.early_stop:
-                fooled = self._fooled(logits.detach(), y).bool().view(-1, *[1] * (x.ndim - 1))
+                fooled = self._fooled(logits.detach(), y).view(-1, *[1] * (x.ndim - 1))
                 adversarial = torch.where(fooled, here, adversarial)
         return adversarial.detach()
 
@@ -161,9 +159,9 @@ class PGD:
         return -1.0 if self.targeted else 1.0
 
     def _fooled(self, logits: Tensor, y: Tensor) -> Tensor:
-        """1 where the attack has what it wants, else 0."""
+        """Where the attack has what it wants."""
         hit = logits.argmax(1) == y
-        return (hit if self.targeted else ~hit).to(torch.float32)
+        return hit if self.targeted else ~hit
 
     @contextmanager
     def _at(self, model: nn.Module, x: Tensor) -> Iterator[None]:

@@ -20,6 +20,7 @@ from lethe._check import LetheError
 from lethe.cli._options import parse_options
 from lethe.evaluate import Evaluation, title
 from lethe.recipes import EvaluateConfig
+from lethe.report import radius
 
 USAGE = """Evaluates what a run has trained: clean accuracy, calibration, robust accuracy under each attack, and signs
 that these numbers are not to be believed. TARGET: a run directory, one of its checkpoints, or a file of weights with
@@ -83,7 +84,8 @@ class _Shown:
 
 def _print(evaluation: Evaluation, console: Console) -> None:
     about = evaluation.about
-    where = f"{about['images']:,} {about['part']} images, {about['norm']}, epsilon {_radius(about)}"
+    size = radius(about["epsilon"]) if about["norm"] == "linf" else f"{about['epsilon']:g}"
+    where = f"{about['images']:,} {about['part']} images, {about['norm']}, epsilon {size}"
     table = Table("attack", "accuracy, %", "seconds", title=f"{about['recipe']}, {about['checkpoint']} ({where})")
     for name in evaluation.right:
         seconds = evaluation.seconds.get(name)
@@ -98,9 +100,3 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     for warning in evaluation.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"written: {evaluation.path}", markup=False, soft_wrap=True)
-
-
-def _radius(about: dict[str, object]) -> str:
-    epsilon = float(str(about["epsilon"]))
-    whole = epsilon * 255
-    return f"{round(whole)}/255" if about["norm"] == "linf" and abs(whole - round(whole)) < 1e-6 else f"{epsilon:g}"

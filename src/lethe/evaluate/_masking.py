@@ -24,9 +24,12 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
     (Athalye et al., ICML 2018; Carlini et al., arXiv 1902.06705.)
     """
     found = []
-    part = _classified_right(model, data.subset(list(range(min(len(data), 1000)))), 200)
-    if part is None:
+    some = data.subset(list(range(min(len(data), 1000))))
+    predicted = _predictions(model, some)
+    right = (predicted == some.labels).nonzero().squeeze(1)[:200]
+    if len(right) == 0:
         return ["the network classifies no image right, so nothing can be said of its gradients"]
+    part = some.subset(right)
     x, y = next(batches(part, len(part)))
     with evaluation_mode(model):
         with torch.no_grad():
@@ -41,9 +44,8 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
     if blind:
         share = blind / len(part)
         found.append(f"the loss has no gradient at {share:.0%} of the images: gradients are masked")
-    predicted = set(_predictions(model, data).tolist())
-    if len(predicted) == 1:
-        found.append(f"the network predicts class {predicted.pop()} for every image, which no attack can change")
+    if bool((predicted == predicted[0]).all()):
+        found.append(f"the network predicts class {int(predicted[0])} for every image, which no attack can change")
         return found
     large = Threat(threat.norm, LARGE[threat.norm])
     left = accuracy(model, part, attack=large.pgd(50), seed=seed)
@@ -88,9 +90,3 @@ def signs_in_the_verdicts(right: Mapping[str, Tensor]) -> list[str]:
 def _predictions(model: nn.Module, data: ImageSet) -> Tensor:
     with evaluation_mode(model), torch.no_grad():
         return torch.cat([model(x).argmax(1) for x, _ in batches(data, 250)])
-
-
-def _classified_right(model: nn.Module, data: ImageSet, most: int) -> ImageSet | None:
-    """The first images that are classified right, so many at most; None where there is none."""
-    right = (_predictions(model, data) == data.labels).nonzero().squeeze(1)[:most]
-    return data.subset(right) if len(right) else None

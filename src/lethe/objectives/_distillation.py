@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lethe._check import LetheError, non_negative
+from lethe._check import LetheError, non_negative, positive
 from lethe.attacks import PGD
 from lethe.objectives._adversarial import PGDAT
 from lethe.objectives._objective import Batch
@@ -29,8 +29,7 @@ class DistillationConfig:
     """Of the robust teacher."""
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise LetheError(f"temperature must be above 0, got {self.temperature}.")
+        positive("temperature", self.temperature)
         non_negative("clean_weight", self.clean_weight)
         non_negative("robust_weight", self.robust_weight)
         if self.clean_weight + self.robust_weight > 1:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lethe._check import LetheError, fraction, non_negative
+from lethe._check import fraction, non_negative, positive
 from lethe.objectives._objective import Batch
 from lethe.objectives._standard import Standard
 
@@ -63,9 +63,7 @@ class MixUp(Standard):
     """
 
     def __init__(self, classes: int, alpha: float) -> None:
-        if not alpha > 0:
-            raise LetheError(f"mixup's alpha must be above 0, got {alpha}: 1 mixes in uniform shares.")
-        self.classes, self.alpha = classes, alpha
+        self.classes, self.alpha = classes, positive("mixup's alpha", alpha)
 
     def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Batch:
         """Return the mixed images, and their targets as shares of the classes, (B, K)."""

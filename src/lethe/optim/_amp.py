@@ -113,7 +113,8 @@ class AMP(TwoPassOptimizer):
             groups.append((float(group["epsilon"]), weights))
         self._project(groups)
         everyone = [p for _, weights in groups for p in weights]
-        _tensors.copy_(everyone, [self._saved[p] for p in everyone], foreach=self._foreach)
+        if inner:  # before the first, the weights are the saved ones
+            _tensors.copy_(everyone, [self._saved[p] for p in everyone], foreach=self._foreach)
         _tensors.add_(everyone, [self._delta[p] for p in everyone], foreach=self._foreach)
 
     def _project(self, groups: list[tuple[float, list[Tensor]]]) -> None:

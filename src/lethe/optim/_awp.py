@@ -128,13 +128,14 @@ class RWP(TwoPassOptimizer):
         sums = [self._buffer(self._delta, p) for p in everyone]
         if inner == 0:
             _tensors.zero_(sums, foreach=self._foreach)
+            self._length = _tensors.norm_of_all([self._saved[p] for p in everyone], foreach=self._foreach)
         moved = [(d, p.grad) for d, p in zip(sums, everyone, strict=True) if p.grad is not None]
         if moved:
             _tensors.add_([d for d, _ in moved], [g for _, g in moved], foreach=self._foreach)
-        length = _tensors.norm_of_all([self._saved[p] for p in everyone], foreach=self._foreach)
         pushed = _tensors.norm_of_all(sums, foreach=self._foreach)
-        factor = torch.where(pushed > 0, length / (pushed + TINY), 0.0)
-        _tensors.copy_(everyone, [self._saved[p] for p in everyone], foreach=self._foreach)
+        factor = torch.where(pushed > 0, self._length / (pushed + TINY), 0.0)
+        if inner:  # before the first, the weights are the saved ones
+            _tensors.copy_(everyone, [self._saved[p] for p in everyone], foreach=self._foreach)
         for gamma, weights in groups:
             deltas = [self._delta[p] for p in weights]
             _tensors.add_scaled_(weights, deltas, gamma * factor, foreach=self._foreach)

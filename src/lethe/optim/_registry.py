@@ -22,6 +22,7 @@ class Rule:
         memory: copies of the weights that it keeps beside them, the base optimizer's state apart.
         ball: what bounds the perturbation.
         source: the paper.
+        needs: what it cannot do without, beside a closure; empty: nothing.
     """
 
     build: Callable[..., TwoPassOptimizer]
@@ -29,6 +30,7 @@ class Rule:
     memory: int
     ball: str
     source: str
+    needs: str = ""
 
     @property
     def cost(self) -> str:
@@ -39,6 +41,8 @@ class Rule:
 def _amp(ball: str) -> Callable[..., TwoPassOptimizer]:
     return lambda params, **options: AMP(params, epsilon=0.1, ball=ball, **options)
 
+
+MATRICES = "a tensor of more than one dimension"
 
 RULES: dict[str, Rule] = {
     "AMP": Rule(_amp("tensor"), 2, 2, "l2, each tensor: epsilon", "Zheng et al., CVPR 2021, the official code"),
@@ -58,8 +62,22 @@ RULES: dict[str, Rule] = {
         "l2 relative to each weight, all tensors: rho",
         "Kwon et al., ICML 2021",
     ),
-    "AWP": Rule(AWP, 2, 1, "l2, each matrix: gamma times its norm", "Wu et al., NeurIPS 2020"),
-    "RWP": Rule(RWP, 11, 2, "l2, all matrices: gamma times their norm", "Yu et al., IJCAI 2022"),
-    "RMP": Rule(RMP, 1, 2, "uniform, each tensor: √(epsilon / n)", "the baseline of Zheng et al., CVPR 2021"),
+    "AWP": Rule(AWP, 2, 1, "l2, each matrix: gamma times its norm", "Wu et al., NeurIPS 2020", MATRICES),
+    "RWP": Rule(
+        RWP,
+        11,
+        2,
+        "l2, all matrices: gamma times their norm",
+        "Yu et al., IJCAI 2022",
+        f"{MATRICES}; for the published loss an ascent closure",
+    ),
+    "RMP": Rule(
+        RMP,
+        1,
+        2,
+        "uniform, each tensor: √(epsilon / n)",
+        "the baseline of Zheng et al., CVPR 2021",
+        "weights that are not sharded",
+    ),
 }
 """Every rule, with settings at which a step moves a small network noticeably."""

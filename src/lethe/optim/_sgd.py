@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lethe._check import LetheError, non_negative
+from lethe._check import LetheError, non_negative, positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +27,8 @@ class SGDConfig:
         non_negative("lr", self.lr)
         non_negative("momentum", self.momentum)
         non_negative("weight_decay", self.weight_decay)
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise LetheError(f"clip_norm must be above 0, got {self.clip_norm}: leave it out for no clipping.")
+        if self.clip_norm is not None:
+            positive("clip_norm", self.clip_norm)
         if self.nesterov and self.momentum == 0:
             raise LetheError("nesterov needs a momentum above 0: set momentum, or leave nesterov off.")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from lethe._check import LetheError, one_of
+from lethe._check import LetheError, one_of, positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class StepOptions:
         one_of("batch_statistics", self.batch_statistics, ("first", "every"))
         one_of("dropout", self.dropout, ("fresh", "same"))
         one_of("step_at", self.step_at, ("restored", "perturbed"))
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise LetheError(f"clip_norm must be above 0, got {self.clip_norm}: leave it out for no clipping.")
+        if self.clip_norm is not None:
+            positive("clip_norm", self.clip_norm)
         if self.clip_ascent and self.clip_norm is None:
             raise LetheError("clip_ascent needs clip_norm, the global norm to clip to; AMP's script: 50.")
 

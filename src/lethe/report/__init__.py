@@ -6,7 +6,7 @@ from lethe.report._differences import Difference, paired_difference, with_differ
 from lethe.report._html import page
 from lethe.report._provenance import provenance
 from lethe.report._runs import LABELS, Group, group_runs
-from lethe.report._sections import Section, sections
+from lethe.report._sections import Section, radius, sections
 from lethe.report._tables import markdown, print_sections, write_csv
 from lethe.report._verdict import verdict
 
@@ -24,6 +24,7 @@ __all__ = [
     "paired_difference",
     "print_sections",
     "provenance",
+    "radius",
     "sections",
     "verdict",
     "with_differences",

@@ -127,7 +127,7 @@ def _robust(groups: Sequence[Group]) -> Section:
             curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
     attack = groups[0].options["attack"]
     steps = groups[0].options["evaluation"]["eval_steps"]
-    under = f"PGD-{steps}, {attack['norm']}, epsilon {_radius(attack['epsilon'])}"
+    under = f"PGD-{steps}, {attack['norm']}, epsilon {radius(attack['epsilon'])}"
     title = f"Robust accuracy, % ({_on(groups[0])}, {under})"
     header = ["method", "best", "last", "gap", "clean, last", "best on test", "n"]
     notes = [
@@ -169,7 +169,7 @@ def _anytime(groups: Sequence[Group]) -> Section:
     return Section(title, header, rows, axes, curves, ("cumulative error", "images"), False, notes)
 
 
-def _radius(epsilon: float) -> str:
+def radius(epsilon: float) -> str:
     """8/255 where it is a whole number of grey levels, as the field writes it; else a decimal."""
     levels = epsilon * 255
     return f"{round(levels)}/255" if abs(levels - round(levels)) < 1e-9 else f"{epsilon:.3g}"
