@@ -7,7 +7,7 @@ here=results/cifar10-16px-perturbed
 runs=runs/cifar10-16px-perturbed
 cores=$(nproc)
 export here runs data OMP_NUM_THREADS=1  # one run a core; nproc would count one from here on
-mkdir -p "$runs/choose"
+mkdir -p "$runs"/{choose,augmented} "$here/choose"
 one() {
   name=$1 out=$runs/$2
   shift 2
@@ -28,12 +28,25 @@ export -f one
   echo "amp choose/amp-0.05-inner10 --seed 10 --epsilon 0.05 --inner-lr 10"
   for rho in 0.05 0.1 0.2 0.4 0.8; do echo "sam choose/sam-$rho --seed 10 --rho $rho"; done
   for gamma in 0.01 0.02 0.04; do echo "awp choose/awp-$gamma --seed 10 --awp-gamma $gamma"; done
+  # The same with crops and flips, which keep this network from fitting its training set.
+  echo "sgd augmented/sgd --seed 10 --augment crop-flip"
+  for rho in 0.05 0.1; do echo "sam augmented/sam-$rho --seed 10 --rho $rho --augment crop-flip"; done
+  for epsilon in 0.1 0.5; do echo "amp augmented/amp-$epsilon --seed 10 --epsilon $epsilon --augment crop-flip"; done
   # The values so chosen stand in the config files.
   for seed in 0 1 2 3 4; do
     for name in amp sam awp at sgd; do echo "$name $name-seed$seed --seed $seed"; done
   done
 } | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 
-lethe report "$runs"/choose/* --out "$here/choose"
+# What was chosen by: the last epoch's accuracy on validation images.
+for run in "$runs"/choose/*; do
+  tail -n 1 "$run/metrics.jsonl" | python3 -c '
+import json, sys
+last = json.load(sys.stdin)
+print(sys.argv[1], *(f"{name} {value:.4f}" for name, value in last.items() if name.startswith("validation/")), sep=", ")
+' "${run##*/}"
+done > "$here/choose/validation.txt"
+
+for part in choose augmented; do lethe report "$runs/$part"/* --out "$here/$part"; done
 lethe report "$runs"/{sgd,amp,sam,at,awp}-seed{0,1,2,3,4} --out "$here"
-rm "$here/report.html" "$here/choose/report.html" "$here/choose/curves.png"  # the page repeats the others
+rm "$here"/{,choose/,augmented/}report.html "$here"/{choose,augmented}/curves.png  # the page repeats the others
