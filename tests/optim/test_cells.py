@@ -119,21 +119,26 @@ def test_a_cell_follows_fp32_whether_foreach_or_plain_and_goes_on_to_the_bit(rul
         assert int(ends[0][1].num_batches_tracked) == STEPS * parts
 
 
+WAYS = [("network", 1, True), ("network", 4, True), ("network", 1, False), ("network", 4, False)]
 COMPILED = [
-    *itertools.product(RULES, [torch.float32, torch.float16], ["network"]),
-    *itertools.product(["AMP", "RWP"], [torch.float32, torch.bfloat16, torch.float16], ["in place", "function"]),
+    *itertools.product(RULES, BOUNDS, WAYS),
+    *itertools.product(["AMP", "RWP"], BOUNDS, [("in place", 1, True), ("function", 1, True)]),
 ]
 
 
-@pytest.mark.parametrize(("name", "dtype", "compiled"), COMPILED, ids=str)
-def test_a_compiled_network_takes_the_same_steps_and_is_compiled_once(name, dtype, compiled):
-    plain = Run(RULES[name], dtype).finish()
-    run = Run(RULES[name], dtype, compiled=compiled)
+@pytest.mark.parametrize(("name", "dtype", "way"), COMPILED, ids=str)
+def test_a_compiled_network_takes_the_same_steps_and_is_compiled_once(name, dtype, way):
+    compiled, parts, batch_norm = way
+    cell = {"parts": parts, "batch_norm": batch_norm, "foreach": None if parts == 1 else False}
+    plain = Run(RULES[name], dtype, **cell).finish()
+    run = Run(RULES[name], dtype, compiled=compiled, **cell)
     run.step()
     with torch.compiler.set_stance("fail_on_recompile"):
         model = run.finish()
     assert distance(model, plain) < 1e-3
-    assert int(model[1].num_batches_tracked) == STEPS
+    if not batch_norm:
+        return
+    assert int(model[1].num_batches_tracked) == STEPS * parts
     for statistics in ("running_mean", "running_var"):
         torch.testing.assert_close(getattr(model[1], statistics), getattr(plain[1], statistics), rtol=1e-2, atol=1e-2)
 

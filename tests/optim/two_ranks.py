@@ -35,18 +35,19 @@ def halves(step):
     return list(zip(x.chunk(2), torch.randint(3, (32,), generator=generator).chunk(2), strict=True))
 
 
-def train(rule, model, parts, context=None, dtype=torch.float64, spoil=None, swap=False):
+def train(rule, model, parts, context=None, dtype=torch.float64, spoil=None, swap=False, foreach=None):
     """Train on the sum of ``parts(step)``, each an equal share of the batch.
 
     ``spoil``: (step, pass) that overflows. ``swap``: half way, another optimizer goes on from the saved state.
     """
-    optimizer = rule.build(model.parameters(), **SGD)
+    optimizer = rule.build(model.parameters(), **SGD, foreach=foreach)
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10) if dtype is torch.float16 else None
     for step in range(STEPS):
         mine, passes = parts(step), []
         torch.manual_seed(step)  # RMP draws the same on every rank
         if swap and step == STEPS // 2:
-            state, optimizer = copy.deepcopy(optimizer.state_dict()), rule.build(model.parameters(), **SGD)
+            state = copy.deepcopy(optimizer.state_dict())
+            optimizer = rule.build(model.parameters(), **SGD, foreach=foreach)
             optimizer.load_state_dict(state)
 
         def closure(mine=mine, passes=passes, step=step, optimizer=optimizer):
@@ -129,17 +130,25 @@ def ddp(name, rule, own, exact):
         cell = f"{name}, DDP, batch norm {batch_norm}, {dtype}, {cut}"
         parts = own if cut == "whole" else in_four(own)
         start = network(batch_norm, stored)
-        model, _ = train(rule, DistributedDataParallel(start), parts, dtype=dtype)
+        foreach = None if cut == "whole" else False  # plain kernels have a half of the cells
+        model, _ = train(rule, DistributedDataParallel(start), parts, dtype=dtype, foreach=foreach)
         trained = list(model.parameters())
         if dtype is torch.float64:
             check(cell, far(trained, expected))
         else:
             check(cell, of_the_way(trained, expected, batch_norm), DTYPES[dtype])
-        swapped, _ = train(rule, DistributedDataParallel(network(batch_norm, stored)), parts, dtype=dtype, swap=True)
+        twin = DistributedDataParallel(network(batch_norm, stored))
+        swapped, _ = train(rule, twin, parts, dtype=dtype, swap=True, foreach=foreach)
         assert far(swapped.parameters(), trained) == 0.0, f"{cell}: does not go on to the bit"
         apart = DistributedDataParallel(copy.deepcopy(start))
         train(rule, apart, parts, context=apart.no_sync, dtype=dtype)
         same_on_all_ranks(f"{cell}, ascents apart", apart.parameters())
+    for batch_norm in (False, True):
+        compiled = DistributedDataParallel(torch.compile(network(batch_norm), backend="aot_eager"))
+        trained = list(train(rule, compiled, own)[0].parameters())
+        check(
+            f"{name}, DDP, compiled, batch norm {batch_norm}", far(trained, exact[batch_norm, "whole", torch.float64])
+        )
     apart = DistributedDataParallel(network(False))
     train(rule, apart, own, context=apart.no_sync)
     if name == "AMP":
@@ -164,15 +173,15 @@ def fsdp(name, rule, own, exact):
     for batch_norm, dtype, cut in itertools.product((False, True), DTYPES, ("whole", "in four")):
         stored = torch.float64 if dtype is torch.float64 else torch.float32
         sharded, swapped = sharded_network(batch_norm, stored), sharded_network(batch_norm, stored)
-        parts = own if cut == "whole" else in_four(own)
+        parts, foreach = (own, None) if cut == "whole" else (in_four(own), False)
         try:
-            train(rule, sharded, parts, dtype=dtype)
+            train(rule, sharded, parts, dtype=dtype, foreach=foreach)
         except lethe.LetheError as error:
             if dist.get_rank() == 0:
                 print(f"{name}, FSDP2: refused: {error}", flush=True)
             return
         trained = [p.full_tensor() for p in sharded.parameters()]
-        train(rule, swapped, parts, dtype=dtype, swap=True)
+        train(rule, swapped, parts, dtype=dtype, swap=True, foreach=foreach)
         cell = f"{name}, FSDP2, batch norm {batch_norm}, {dtype}, {cut}"
         assert far([p.full_tensor() for p in swapped.parameters()], trained) == 0.0, (
             f"{cell}: does not go on to the bit"
