@@ -44,6 +44,27 @@ def test_a_second_call_runs_only_what_is_new(run, lethe_command):
     assert set(json.loads(path.read_text())["right"]) == {"clean", "fgsm", "pgd-2", "cw-2"}
 
 
+def test_corruptions_and_sharpness_are_measured_shown_and_kept(run, lethe_command):
+    words = ("evaluate", "run", "--attacks", "--images", "20", "--sharpness-images", "20", "--device", "cpu")
+    status, output, errors = lethe_command(*words, "--corruptions", "--sharpness")
+    assert (status, errors) == (0, "")
+    shown = " ".join(output.split())
+    assert "not comparable with CIFAR-10-C" in shown
+    assert "motion-blur" in shown
+    assert "worst cross-entropy" in shown
+    (path,) = (run / "evaluations").glob("*.json")
+    picture = path.with_name(path.stem + "-sharpness.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    found = json.loads(path.read_text())
+    assert len(found["corruptions"]["found"]["jpeg"]) == 5
+    assert found["sharpness"]["found"]["worst"] == sorted(found["sharpness"]["found"]["worst"])
+    _, output, _ = lethe_command(*words, "--corruptions", "--sharpness")
+    assert "sharpness: running" not in output
+    assert json.loads(path.read_text()) == found
+    lethe_command(*words)  # one that asks for less keeps what there is
+    assert json.loads(path.read_text()) == found
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -56,6 +77,7 @@ def test_a_second_call_runs_only_what_is_new(run, lethe_command):
         ("run --attacks transfer", "--transfer-from"),
         ("run --part train", "unknown part 'train'"),
         ("run --norm l2", "say how large the ball is with --epsilon"),
+        ("run --corruptions-dir .", "there are official corruptions of cifar10 and cifar100, not of digits"),
         ("run --config run/config.json", "leave --config out"),
         ("run/checkpoints/last.pt --checkpoint last", "leave --checkpoint out"),
         ("weights.pt", "name the config.json of its network with --config"),

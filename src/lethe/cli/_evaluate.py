@@ -18,9 +18,9 @@ from rich.table import Table
 
 from lethe._check import LetheError
 from lethe.cli._options import parse_options
-from lethe.evaluate import Evaluation, title
+from lethe.evaluate import SEVERITIES, Evaluation, mean_corruption_accuracy, picture_of, sharpness_of, title
 from lethe.recipes import EvaluateConfig
-from lethe.report import radius
+from lethe.report import draw_landscape, radius
 
 USAGE = """Evaluates what a run has trained: clean accuracy, calibration, robust accuracy under each attack, and signs
 that these numbers are not to be believed. TARGET: a run directory, one of its checkpoints, or a file of weights with
@@ -97,6 +97,31 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     console.print(table)
     if evaluation.calibration is not None:
         console.print(f"expected calibration error: {evaluation.calibration:.3f}")
+    _print_beside(evaluation, console)
     for warning in evaluation.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"written: {evaluation.path}", markup=False, soft_wrap=True)
+
+
+def _print_beside(evaluation: Evaluation, console: Console) -> None:
+    """Corruptions as a table, sharpness as numbers and a picture beside the results."""
+    corruptions = evaluation.beside.get("corruptions")
+    if corruptions is not None:
+        heading = f"accuracy, %, by severity ({corruptions['made']['source']})"
+        table = Table("corruption", *map(str, SEVERITIES), "mean", title=heading)
+        for name, shares in corruptions["found"].items():
+            mean = sum(shares) / len(shares)
+            table.add_row(name.replace("_", " "), *(f"{100 * share:.1f}" for share in (*shares, mean)))
+        table.add_row("mean", *[""] * 5, f"{100 * mean_corruption_accuracy(corruptions['found']):.1f}")
+        console.print(table)
+    sharpness = sharpness_of(evaluation)
+    if sharpness is not None:
+        table = Table("radius, % of each tensor's norm", *(f"{100 * radius:g}" for radius in sharpness.radii))
+        table.add_row("worst cross-entropy on training images", *(f"{loss:.3g}" for loss in sharpness.worst))
+        console.print(table)
+        if evaluation.path is not None:
+            path, about = picture_of(evaluation.path), evaluation.about
+            path.write_bytes(
+                draw_landscape(sharpness, f"{about['recipe']}, {about['checkpoint']}: loss around the weights")
+            )
+            console.print(f"written: {path}", markup=False, soft_wrap=True)

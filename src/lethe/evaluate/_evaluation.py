@@ -20,6 +20,8 @@ from lethe.evaluate._calibration import calibration_error
 from lethe.evaluate._masking import signs_in_the_network, signs_in_the_verdicts
 from lethe.evaluate._named_attacks import WHOLE, BatchAttack, Threat, batch_attack, title
 
+BESIDE = ("corruptions", "sharpness")
+
 OnProgress = Callable[[str, float], None]
 """Told the attack and the share of the images that it has done."""
 
@@ -35,6 +37,7 @@ class Evaluation:
         seconds: by name of the attack, how long it took.
         calibration: the expected calibration error on clean images; None: not measured yet.
         said: AutoAttack's own warnings.
+        beside: what is no attack, by name (``corruptions``, ``sharpness``): how it was made, and what was found.
         warnings: signs that the numbers are not to be believed, AutoAttack's among them.
         path: the file; None keeps nothing.
     """
@@ -45,6 +48,7 @@ class Evaluation:
     seconds: dict[str, float] = field(default_factory=dict)
     calibration: float | None = None
     said: list[str] = field(default_factory=list)
+    beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     path: Path | None = None
 
@@ -68,6 +72,7 @@ class Evaluation:
             evaluation.warnings = content["warnings"]
             evaluation.calibration = content["expected calibration error"]
             evaluation.said = content["said by AutoAttack"]
+            evaluation.beside = {name: content[name] for name in BESIDE if name in content}
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, LetheError):
                 raise
@@ -81,6 +86,14 @@ class Evaluation:
             self.right = {key: flags for key, flags in self.right.items() if key.partition(":")[0] != name}
         self.made[name] = how | {"torch": str(torch.__version__)} if name not in self.right else self.made[name]
         return name in self.right
+
+    def found_beside(self, name: str, how: dict[str, Any]) -> dict[str, Any]:
+        """What has been found of this so far, to be added to; empty if it was made in another way."""
+        how = json.loads(json.dumps(how))
+        if self.beside.get(name, {}).get("made") != how:
+            self.beside[name] = {"made": how, "found": {}}
+        found: dict[str, Any] = self.beside[name]["found"]
+        return found
 
     def accuracy(self, name: str) -> float:
         """Share of the images that are right in spite of this attack."""
@@ -103,6 +116,7 @@ class Evaluation:
             "said by AutoAttack": self.said,
             "made": self.made,
             "seconds": self.seconds,
+            **self.beside,
             "right": {name: "".join(map(str, flags.int().tolist())) for name, flags in self.right.items()},
         }
 

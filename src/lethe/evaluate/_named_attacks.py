@@ -55,6 +55,8 @@ def title(name: str) -> str:
     """As it stands in tables: PGD-20, C&W-100, AutoAttack."""
     special = {
         "clean": "clean",
+        "corruptions": "corruptions",
+        "sharpness": "sharpness",
         "cw-l2": "C&W l2",
         "autoattack": "AutoAttack",
         "autoattack-rand": "AutoAttack (rand)",

@@ -12,9 +12,20 @@ from torch import nn
 
 from lethe import models
 from lethe._check import LetheError, at_least, one_of
-from lethe.data import Splits, facts, load
+from lethe.data import ImageSet, Splits, facts, load
 from lethe.engine import RunConfig, load_checkpoint
-from lethe.evaluate import Evaluation, OnProgress, Threat, batch_attack, evaluate
+from lethe.evaluate import (
+    CorruptionSet,
+    Evaluation,
+    MadeCorruptions,
+    OfficialCorruptions,
+    OnProgress,
+    Threat,
+    batch_attack,
+    evaluate,
+    measure_corruptions,
+    measure_sharpness,
+)
 from lethe.recipes._base import Recipe
 from lethe.recipes._file import load_recipe
 from lethe.recipes._load_model import load_model
@@ -43,6 +54,14 @@ class EvaluateConfig:
     """Run directory of the network that transferred images are made on."""
     transfer_checkpoint: str = "best"
     """Of that run."""
+    corruptions: bool = False
+    """Also under natural corruptions of five severities: made ones, unless corruptions-dir names the official."""
+    corruptions_dir: str | None = None
+    """Folder that holds CIFAR-10-C or CIFAR-100-C; turns corruptions on. The first images count."""
+    sharpness: bool = False
+    """Also how the loss on training images rises around the weights, as numbers and a picture."""
+    sharpness_images: int = 1000
+    """Training images that it is measured on."""
     batch_size: int = 250
     """Images at a time; AutoAttack's draws depend on it."""
     attack_seed: int = 0
@@ -59,6 +78,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         one_of("part", self.part, ("test", "validation"))
         at_least("batch_size", self.batch_size, 1)
+        at_least("sharpness_images", self.sharpness_images, 1)
         if self.images is not None:
             at_least("images", self.images, 1)
 
@@ -87,9 +107,11 @@ class EvaluateConfig:
             raise LetheError(f"images is {count}, but the {self.part} part has {len(part)}: ask for fewer.")
         about = self._about(recipe, splits, model, name, count, threat)
         path = Path(self.out) if self.out is not None else self._place(target, name, count, threat)
-        return evaluate(
-            model.to(device),
-            part.subset(list(range(count))).to(device),
+        model, images = model.to(device), part.subset(list(range(count))).to(device)
+        corruptions = self._corruptions(recipe, images)
+        evaluation = evaluate(
+            model,
+            images,
             self.attacks,
             threat,
             evaluation=Evaluation.open(path, about),
@@ -99,6 +121,33 @@ class EvaluateConfig:
             on_progress=on_progress,
             source_name=None if source is None else f"{self.transfer_from} {fingerprint(source)}",
         )
+        if corruptions is not None:
+            how = {"seed": self.attack_seed, "images": count}
+            measure_corruptions(
+                model, corruptions, evaluation, how, batch_size=self.batch_size, on_progress=on_progress
+            )
+        if self.sharpness:
+            chosen = splits.train.subset(list(range(min(self.sharpness_images, len(splits.train))))).to(device)
+            measure_sharpness(
+                model,
+                chosen,
+                evaluation,
+                {"part": "train"},
+                seed=self.attack_seed,
+                batch_size=self.batch_size,
+                on_progress=on_progress,
+            )
+        return evaluation
+
+    def _corruptions(self, recipe: Recipe, images: ImageSet) -> CorruptionSet | None:
+        if self.corruptions_dir is not None:
+            if self.part != "test":
+                raise LetheError("the official corruptions are of test images: leave --part out.")
+            data = recipe.data
+            return OfficialCorruptions(
+                Path(self.corruptions_dir), data.dataset, len(images), data.image_size, images.labels.device
+            )
+        return MadeCorruptions(images, self.attack_seed) if self.corruptions else None
 
     def _model(self, target: Path) -> tuple[Recipe, nn.Module, str]:
         """Recipe, network in evaluation mode, and name of the checkpoint."""

@@ -4,6 +4,7 @@ from lethe.report._best_last import BestLast, best_last
 from lethe.report._curves import draw
 from lethe.report._differences import Difference, paired_difference, with_differences
 from lethe.report._html import page
+from lethe.report._landscape import draw_landscape
 from lethe.report._provenance import provenance
 from lethe.report._runs import LABELS, Group, group_runs
 from lethe.report._sections import Section, radius, sections
@@ -18,6 +19,7 @@ __all__ = [
     "Section",
     "best_last",
     "draw",
+    "draw_landscape",
     "group_runs",
     "markdown",
     "page",
