@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lethe.data import ImageSet, batches
+from lethe.data._augment import crop_flip
 
 
 def numbered(count):
@@ -52,3 +53,11 @@ def test_bytes_become_floats_between_0_and_1():
     ((x, _),) = batches(data, 3)
     assert x.dtype == torch.float32
     assert torch.allclose(x.flatten(), torch.tensor([0.0, 0.2, 1.0]))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_augmented_batches_have_a_contiguous_tensors_own_strides(channels):
+    """Others made torch train narrow networks on one-channel images with kernels that write outside their memory."""
+    data = ImageSet(torch.rand(6, channels, 8, 8), torch.zeros(6, dtype=torch.long), 2)
+    for x, _ in batches(data, 3, shuffle=torch.Generator(), augment=crop_flip):
+        assert x.stride() == (channels * 64, 64, 8, 1)

@@ -65,7 +65,8 @@ class PGD:
     bf16: bool = False
     """Run the network under bfloat16 autocast."""
     channels_last: bool = False
-    """Hand the network images in channels-last layout, which makes convolutions faster on many devices."""
+    """Hand the network images in channels-last layout, which makes convolutions faster on many devices; in a run of
+    lethe train the weights are stored so, too, where that is safe (see lethe.models.channels_last)."""
     compile: bool = False
     """Compile the network once with torch.compile."""
 
@@ -120,7 +121,7 @@ class PGD:
             for restart in range(self.restarts):
                 found = self._climb(forward, self._start(x, generator), x, y, target)
                 if self.restarts == 1:
-                    return found
+                    return _laid_out_as(x, found)
                 with torch.no_grad():
                     logits = forward(found)
                     score = self._sign() * loss.value(logits, target)
@@ -129,7 +130,7 @@ class PGD:
                 better = torch.ones_like(score, dtype=torch.bool) if restart == 0 else score > best_score
                 best = torch.where(better.view(-1, *[1] * (x.ndim - 1)), found, best)
                 best_score = score if restart == 0 else torch.maximum(score, best_score)
-        return best
+        return _laid_out_as(x, best)
 
     def _climb(self, forward: Forward, start: Tensor, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
         constraint, loss = CONSTRAINTS[self.norm], LOSSES[self.loss]
@@ -186,6 +187,11 @@ class PGD:
             return logits.float() if self.bf16 else logits
 
         return forward
+
+
+def _laid_out_as(x: Tensor, found: Tensor) -> Tensor:
+    """The images with the strides of ``x``: an attack must not decide which kernels the training pass takes."""
+    return found if found.stride() == x.stride() else torch.empty_like(x).copy_(found)
 
 
 def check_images(x: Tensor) -> None:

@@ -41,4 +41,14 @@ def batches(
     for start, stop in zip(starts, [*starts[1:], count], strict=True):
         at = slice(start, stop) if order is None else order[start:stop]
         x = as_float(data.images[at])
-        yield (x if shuffle is None else augment(x, shuffle)), data.labels[at]
+        yield _plainly_laid_out(x if shuffle is None else augment(x, shuffle)), data.labels[at]
+
+
+def _plainly_laid_out(x: Tensor) -> Tensor:
+    """The images with a contiguous tensor's own strides.
+
+    With one channel other strides count as contiguous, too, and torch takes some of them for channels-last, in which
+    the CPU's convolutions cannot be trusted with every network (see ``lethe.models.channels_last``).
+    """
+    _, c, h, w = x.shape
+    return x if x.stride() == (c * h * w, h * w, w, 1) else torch.empty(x.shape, device=x.device).copy_(x)

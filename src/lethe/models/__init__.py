@@ -1,6 +1,7 @@
 """Networks that take images in [0, 1]: normalisation lives inside them."""
 
 from lethe.models._config import MODELS, ModelConfig, build
+from lethe.models._layout import channels_last
 from lethe.models._normalize import Normalize
 from lethe.models._preact_resnet import PreActResNet, preact_resnet18
 from lethe.models._preact_resnet_amp import AMPPreActResNet18
@@ -20,5 +21,6 @@ __all__ = [
     "SmallResNet",
     "WideResNet",
     "build",
+    "channels_last",
     "preact_resnet18",
 ]

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from lethe import models
 from lethe._check import LetheError
 from lethe.attacks import PGD
+from lethe.data import Splits
 from lethe.engine import WeightMethod
 from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
@@ -26,7 +28,7 @@ class ATRecipe(SGDRecipe):
     source: ClassVar[str] = "Madry et al., ICLR 2018"
     cost: ClassVar[str] = "(2K + 3)F for PGD-K"
 
-    attack: PGD = field(default_factory=PGD)
+    attack: PGD = field(default_factory=lambda: PGD(channels_last=True))
     robust: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 
     def __post_init__(self) -> None:
@@ -36,6 +38,11 @@ class ATRecipe(SGDRecipe):
         if self.name in OBJECTIVES and self.robust.objective != self.name:
             raise LetheError(f"{self.name} minimises {self.name}: leave objective out, or take at or awp.")
 
+    def network(self, splits: Splits) -> nn.Module:
+        """The network, its weights stored as the attack hands images to it."""
+        model = super().network(splits)
+        return models.channels_last(model) if self.attack.channels_last else model
+
     def objective(self, classes: int) -> Objective:
         """PGD-AT, TRADES or MART."""
         return self.robust.build(self.attack)
@@ -43,7 +50,13 @@ class ATRecipe(SGDRecipe):
     def evaluation_attack(self) -> PGD | None:
         """PGD with cross-entropy in the ball that was trained in, with the evaluation's number of steps."""
         a = self.attack
-        return PGD(epsilon=a.epsilon, step_size=a.step_size, steps=self.evaluation.eval_steps, norm=a.norm)
+        return PGD(
+            epsilon=a.epsilon,
+            step_size=a.step_size,
+            steps=self.evaluation.eval_steps,
+            norm=a.norm,
+            channels_last=a.channels_last,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

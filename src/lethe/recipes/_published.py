@@ -83,7 +83,7 @@ def _robust_script(kind: type[RecipeType], chosen: RecipeType | None) -> RecipeT
             model=ModelConfig(model="preact-resnet18"),
             schedule=ScheduleConfig(epochs=200, batch_size=128, milestones=(0.5, 0.75), gamma=0.1),
             sgd=SGDConfig(lr=0.01 if house_numbers else 0.1, momentum=0.9, weight_decay=5e-4),
-            attack=PGD(epsilon=8 / 255, step_size=(1 if house_numbers else 2) / 255, steps=10),
+            attack=PGD(epsilon=8 / 255, step_size=(1 if house_numbers else 2) / 255, steps=10, channels_last=True),
             evaluation=EvaluationConfig(eval_steps=20),
         ),
     )

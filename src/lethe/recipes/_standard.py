@@ -57,12 +57,16 @@ class SGDRecipe(Recipe):
         """The attack of the robust accuracy, or None for clean accuracy alone."""
         return None
 
+    def network(self, splits: Splits) -> nn.Module:
+        """The network, on the data's device; initial weights come from torch's global generator."""
+        model = models.build(self.model, splits.train.classes, splits.mean, splits.std)
+        return model.to(splits.train.labels.device)
+
     def build(self, splits: Splits) -> Training:
         """Network, optimizer, objective and method, all from the run's seed."""
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
-        model = models.build(self.model, splits.train.classes, splits.mean, splits.std)
-        model = model.to(splits.train.labels.device)
+        model = self.network(splits)
         _try_out(model, splits)
         optimizer = self.optimizer(model, streams["method"])
         return Training(
