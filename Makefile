@@ -13,8 +13,8 @@ test: $(VENV)/.dev  ## install everything and run the tests
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests examples benchmarks
+	$(BIN)/ruff format --check src tests examples benchmarks
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

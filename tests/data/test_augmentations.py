@@ -1,5 +1,7 @@
 """The augmentations of AMP's script: grey crops, holes, policies, and what differs from data set to data set."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 import lethe
 from lethe.data import AUGMENTATIONS, DataConfig, augmentation
-from lethe.data._augment import GREY, crop_flip, cutout
+from lethe.data._augment import GREY, crop_flip, cutout, rotate
 
 PUBLISHED = ("cifar10", "cifar100", "svhn")
 
@@ -90,6 +92,27 @@ def test_every_augmentation_keeps_shape_and_range_and_follows_its_generator_alon
     assert one.min() >= 0
     assert one.max() <= 1
     assert torch.equal(one, other) is (name == "none")
+
+
+def test_a_turn_is_by_the_angle_it_says_about_the_middle():
+    """A bright pixel right of the middle lies on a circle, at most 15 degrees up or down; corners come in black."""
+    x = torch.zeros(400, 1, 33, 33)
+    x[:, :, 16, 16] = 1.0
+    x[:, :, 16, 28:31] = 0.5
+    out = rotate(x, generator(), 15.0)
+    assert (out[:, 0, 16, 16] == 1.0).all()
+    angles = []
+    for image in out[:, 0]:
+        rows, columns = (image == 0.5).nonzero(as_tuple=True)
+        across, down = columns.float().mean() - 16, rows.float().mean() - 16
+        assert float((across**2 + down**2).sqrt()) == pytest.approx(13, abs=0.8)
+        angles.append(math.degrees(math.atan2(down, across)))
+    assert -16.5 < min(angles) < -12
+    assert 12 < max(angles) < 16.5
+    turned = rotate(torch.ones(50, 3, 32, 32), generator(), 15.0)
+    assert set(turned.unique().tolist()) == {0.0, 1.0}
+    assert (turned[:, :, 0, 0] == 0).float().mean() > 0.8
+    assert torch.equal(rotate(x, generator(), 0.0), x)
 
 
 def test_images_of_a_batch_have_policies_of_their_own():

@@ -9,10 +9,20 @@ import torch.nn.functional as F
 from torch import nn
 
 import lethe
-from lethe.models import VGG16, AMPPreActResNet18, ModelConfig, PyramidNet, WideResNet, build, preact_resnet18
+from lethe.models import (
+    VGG16,
+    AMPPreActResNet18,
+    ModelConfig,
+    PyramidNet,
+    SmallStemResNet,
+    WideResNet,
+    build,
+    preact_resnet18,
+    wrn_34_10,
+)
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
-PUBLISHED = ("preact-resnet18-amp", "vgg16", "wrn-28-10", "pyramidnet-164-270")
+PUBLISHED = ("preact-resnet18-amp", "vgg16", "wrn-28-10", "pyramidnet-164-270", "wrn-34-10", "resnet18")
 
 
 def count(model):
@@ -35,6 +45,19 @@ def test_vgg16_has_the_convolutions_of_the_paper_and_two_hidden_layers():
 def test_wrn_28_10_has_the_published_number_of_parameters():
     assert count(WideResNet(28, 10, 10, *CIFAR)) == 36_479_194  # 36.5 million
     assert round(count(WideResNet(28, 10, 100, *CIFAR)) / 1e6, 1) == 36.5
+
+
+def test_the_networks_of_adversarial_training_have_the_published_number_of_parameters():
+    assert count(wrn_34_10(10, *CIFAR)) == 46_160_474  # 46.16 million
+    assert count(SmallStemResNet(18, 10, *CIFAR)) == 11_173_962  # 11.17 million
+    assert count(SmallStemResNet(50, 10, *CIFAR)) == 23_520_842  # 23.52 million
+
+
+def test_a_small_stem_keeps_the_size_of_the_image():
+    model, seen = SmallStemResNet(18, 10, *CIFAR).eval(), []
+    model.network.layer1.register_forward_hook(lambda module, x, out: seen.append(tuple(out.shape)))
+    model(torch.rand(1, 3, 32, 32))
+    assert seen == [(1, 64, 32, 32)]
 
 
 def test_pyramidnet_has_the_published_number_of_parameters():

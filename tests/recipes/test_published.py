@@ -3,12 +3,14 @@
 import json
 
 import pytest
+import torch
 
 from lethe.cli import main
 from lethe.cli._options import parse_recipe
 from lethe.models import MODELS
 from lethe.recipes import TRAIN_RECIPES, published
-from lethe.recipes._published import EPSILON_AND_INNER_LR, FAMILY, ROBUST
+from lethe.recipes._published import EPSILON_AND_INNER_LR, FAMILY
+from lethe.recipes._published_robust import ONE_CONVENTION
 
 PUBLISHED = [  # network, augmentation, epsilon, inner_lr: METHODS of AMP's main.py and README
     *(("preact-resnet18-amp", augment, 0.5, 1.0) for augment in ("vanilla", "cutout", "autoaugment")),
@@ -49,9 +51,14 @@ def test_without_more_words_it_is_the_preact_resnet_on_cifar10():
     )
 
 
-@pytest.mark.parametrize("name", ROBUST)
+@pytest.mark.parametrize("name", ONE_CONVENTION)
 @pytest.mark.parametrize(
-    ("dataset", "lr", "step", "augment"), [("cifar10", 0.1, 2 / 255, "crop-flip"), ("svhn", 0.01, 1 / 255, "none")]
+    ("dataset", "lr", "step", "augment"),
+    [
+        ("cifar10", 0.1, 2 / 255, "crop-flip"),
+        ("cifar100", 0.1, 2 / 255, "crop-flip-rotate"),
+        ("svhn", 0.01, 1 / 255, "none"),
+    ],
 )
 def test_adversarial_training_takes_the_settings_of_awps_script(name, dataset, lr, step, augment):
     recipe = parse(name, "--published", "--dataset", dataset)
@@ -60,6 +67,57 @@ def test_adversarial_training_takes_the_settings_of_awps_script(name, dataset, l
     assert (recipe.attack.epsilon, recipe.attack.step_size, recipe.attack.steps) == (8 / 255, step, 10)
     assert recipe.evaluation_attack().steps == 20
     assert (recipe.schedule.epochs, recipe.schedule.batch_size) == (200, 128)
+    assert parse(name, "--published", "--dataset", dataset, "--model", "wrn-34-10").model.model == "wrn-34-10"
+    if name == "awp":
+        assert (recipe.awp.awp_gamma, recipe.awp.awp_warmup) == (0.01, 5 if dataset == "svhn" else 0)
+    if name == "rwp":
+        assert (recipe.rwp.rwp_gamma, recipe.rwp.rwp_warmup) == (0.01, 5 if dataset == "svhn" else 0)
+
+
+def test_awp_over_trades_has_settings_of_its_own():
+    recipe = parse("awp", "--published", "--objective", "trades")
+    assert (recipe.awp.awp_gamma, recipe.awp.awp_warmup, recipe.robust.objective) == (0.005, 10, "trades")
+
+
+def falls_at(recipe):
+    """The epochs after which the scheduler lowers the rate."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    scheduler, rates = recipe.schedule.build(optimizer), [1.0]
+    for _ in range(recipe.schedule.epochs):
+        optimizer.step()
+        scheduler.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    return [epoch for epoch in range(1, len(rates)) if rates[epoch] != rates[epoch - 1]]
+
+
+@pytest.mark.parametrize(
+    ("words", "network", "epochs", "falls", "lr", "weight_decay", "beta"),
+    [
+        ("trades", "wrn-34-10", 76, [75], 0.1, 2e-4, 6.0),
+        ("mart", "resnet18", 120, [75, 90, 100], 0.01, 3.5e-3, 5.0),
+        ("mart --model wrn-34-10", "wrn-34-10", 90, [75], 0.1, 7e-4, 6.0),
+    ],
+)
+def test_trades_and_mart_take_the_settings_of_their_scripts(words, network, epochs, falls, lr, weight_decay, beta):
+    name, *more = words.split()
+    recipe = parse(name, "--published", *more)
+    assert (recipe.model.model, recipe.data.augment) == (network, "crop-flip-zero")
+    assert (recipe.schedule.epochs, recipe.schedule.batch_size, falls_at(recipe)) == (epochs, 128, falls)
+    assert (recipe.sgd.lr, recipe.sgd.momentum, recipe.sgd.weight_decay) == (lr, 0.9, weight_decay)
+    assert (recipe.attack.epsilon, recipe.attack.step_size, recipe.attack.steps) == (0.031, 0.007, 10)
+    assert (recipe.robust.objective, recipe.robust.beta) == (name, beta)
+
+
+def test_kd_swa_takes_the_settings_of_its_script_and_keeps_its_teachers():
+    recipe = parse("kd-swa", "--published", "--clean-teacher", "runs/a", "--robust-teacher", "runs/b")
+    assert (recipe.distillation.clean_teacher, recipe.distillation.robust_teacher) == ("runs/a", "runs/b")
+    assert (recipe.model.model, recipe.data.augment) == ("preact-resnet18", "crop-flip-zero")
+    assert falls_at(recipe) == [50, 150]
+    assert round(recipe.swa.swa_start * recipe.schedule.epochs) == 55
+    c = recipe.distillation
+    assert (c.clean_weight, c.robust_weight, c.temperature) == (0.1, 0.6, 2.0)
+    assert parse("kd-swa", "--published", "--dataset", "cifar100").data.augment == "crop-flip-rotate"
 
 
 def test_words_override_what_is_published():
@@ -91,7 +149,8 @@ def test_the_regularisers_of_the_table_have_its_values():
     ("words", "message"),
     [
         ("sam --published", "no published settings for 'sam'"),
-        ("at --published --dataset cifar100", "no published settings for 'cifar100'"),
+        ("trades --published --dataset cifar100", "no published settings for 'cifar100'"),
+        ("fomo --published --objective mart", "no published settings for 'fomo' over 'mart'"),
         ("at --published --model vgg16", "no published settings for 'vgg16'"),
         ("amp --published --dataset digits", "no published settings for 'digits'"),
         ("amp --published --model small-resnet", "no published settings for 'small-resnet'"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -48,6 +49,18 @@ def crop_flip(
     padded = F.pad(x, sides, mode="reflect") if fill is None else F.pad(x, sides, value=fill)
     image = torch.arange(b, device=x.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+
+
+def rotate(x: Tensor, generator: torch.Generator, degrees: float) -> Tensor:
+    """Turn each image by an angle drawn from [-degrees, degrees]: nearest pixels, black corners."""
+    b, _, h, w = x.shape
+    drawn = torch.rand(b, generator=generator, device=generator.device).to(x.device)
+    angle = (2 * drawn - 1) * math.radians(degrees)
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    # The grid's unit is half a side; the factors keep the turn a turn where the sides differ.
+    theta = torch.stack((cos, sin * h / w, zero, -sin * w / h, cos, zero), 1).view(b, 2, 3)
+    grid = F.affine_grid(theta, list(x.shape), align_corners=False)
+    return F.grid_sample(x, grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
 def cutout(x: Tensor, generator: torch.Generator, size: int) -> Tensor:

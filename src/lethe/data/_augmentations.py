@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from lethe._check import LetheError, one_of
-from lethe.data._augment import GREY, Augmentation, crop_flip, cutout, none
+from lethe.data._augment import GREY, Augmentation, crop_flip, cutout, none, rotate
 
-AUGMENTATIONS = ("none", "crop-flip", "vanilla", "cutout", "autoaugment")
+AUGMENTATIONS = ("none", "crop-flip", "crop-flip-zero", "crop-flip-rotate", "vanilla", "cutout", "autoaugment")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ def augmentation(name: str, dataset: str) -> Augmentation:
     """The augmentation of this name for this data set.
 
     ``none``; ``crop-flip``: reflect-pad by 4, crop, flip (the adversarial-training literature on CIFAR-10);
+    ``crop-flip-zero``: the same with black padding (TRADES, MART, KD-SWA); ``crop-flip-rotate``: and a turn by up to 15
+    degrees (AWP, RWP and KD-SWA on CIFAR-100);
     ``vanilla``: AMP's script without more, a crop of the image padded with grey, and a flip (not of digits and SVHN);
     ``cutout``: vanilla, and a black square; ``autoaugment``: vanilla (on SVHN without the crop), a random policy of
     AutoAugment (Cubuk et al., CVPR 2019), and the square.
@@ -44,12 +46,29 @@ def augmentation(name: str, dataset: str) -> Augmentation:
         LetheError: unknown name, or no policy for this data set.
     """
     one_of("augment", name, AUGMENTATIONS)
-    if name in ("none", "crop-flip"):
-        return none if name == "none" else crop_flip
+    if name in _OF_ALL:
+        return _OF_ALL[name]
     settings = _SETTINGS[dataset]
     if name == "autoaugment" and settings.policy is None:
         raise LetheError(f"AutoAugment has no policy for {dataset}: set augment to cutout or vanilla.")
     return _Published(settings, name)
+
+
+def _black_crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
+    return crop_flip(x, generator, fill=0.0)
+
+
+def _black_crop_flip_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
+    return rotate(_black_crop_flip(x, generator), generator, 15.0)
+
+
+_OF_ALL: dict[str, Augmentation] = {
+    "none": none,
+    "crop-flip": crop_flip,
+    "crop-flip-zero": _black_crop_flip,
+    "crop-flip-rotate": _black_crop_flip_rotate,
+}
+"""Those that are the same for every data set."""
 
 
 class _Published:

@@ -40,8 +40,9 @@ class DataConfig:
     image_size: int | None = None
     """Average-pool the images to this height and width."""
     augment: str = "none"
-    """none; crop-flip: random crop after reflect-padding by 4, and flip; and of AMP's script vanilla (crop after
-    grey padding, flip), cutout (vanilla and a black square), autoaugment (vanilla, a policy, and the square)."""
+    """none; crop-flip: random crop after reflect-padding by 4, and flip; crop-flip-zero: after black padding;
+    crop-flip-rotate: and a turn by up to 15 degrees; and of AMP's script vanilla (crop after grey padding, flip),
+    cutout (vanilla and a black square), autoaugment (vanilla, a policy, and the square)."""
 
     def __post_init__(self) -> None:
         one_of("dataset", self.dataset, DATASETS)

@@ -3,9 +3,10 @@
 from lethe.models._config import MODELS, ModelConfig, build
 from lethe.models._layout import channels_last
 from lethe.models._normalize import Normalize
-from lethe.models._preact_resnet import PreActResNet, preact_resnet18
+from lethe.models._preact_resnet import PreActResNet, preact_resnet18, wrn_34_10
 from lethe.models._preact_resnet_amp import AMPPreActResNet18
 from lethe.models._pyramid import PyramidNet
+from lethe.models._resnet import SmallStemResNet
 from lethe.models._small_resnet import SmallResNet
 from lethe.models._vgg import VGG16
 from lethe.models._wide_resnet import WideResNet
@@ -19,8 +20,10 @@ __all__ = [
     "PreActResNet",
     "PyramidNet",
     "SmallResNet",
+    "SmallStemResNet",
     "WideResNet",
     "build",
     "channels_last",
     "preact_resnet18",
+    "wrn_34_10",
 ]

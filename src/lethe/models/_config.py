@@ -9,15 +9,18 @@ from functools import partial
 from torch import nn
 
 from lethe._check import LetheError, at_least, one_of
-from lethe.models._preact_resnet import preact_resnet18
+from lethe.models._preact_resnet import preact_resnet18, wrn_34_10
 from lethe.models._preact_resnet_amp import AMPPreActResNet18
 from lethe.models._pyramid import PyramidNet
+from lethe.models._resnet import SmallStemResNet
 from lethe.models._small_resnet import SmallResNet
 from lethe.models._vgg import VGG16
 from lethe.models._wide_resnet import WideResNet
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "preact-resnet18": preact_resnet18,
+    "wrn-34-10": wrn_34_10,
+    "resnet18": partial(SmallStemResNet, 18),
     "preact-resnet18-amp": AMPPreActResNet18,
     "vgg16": VGG16,
     "wrn-28-10": partial(WideResNet, 28, 10),
@@ -32,8 +35,8 @@ class ModelConfig:
     """The network."""
 
     model: str = "small-resnet"
-    """small-resnet; preact-resnet18 in the variant of the adversarial-training literature; and as in AMP's script
-    preact-resnet18-amp, vgg16, wrn-28-10, pyramidnet-164-270."""
+    """small-resnet; preact-resnet18, wrn-34-10 and resnet18 (with a small stem) as in adversarial training; and as in
+    AMP's script preact-resnet18-amp, vgg16, wrn-28-10, pyramidnet-164-270."""
     width: int = 16
     """Channels of small-resnet's first stage."""
     dropout: float = 0.0

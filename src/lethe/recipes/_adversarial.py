@@ -18,6 +18,7 @@ from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
 from lethe.optim import AWP, RWP, AWPConfig, RWPConfig
 from lethe.recipes._standard import SGDRecipe
+from lethe.recipes._warm_up import WarmUp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +111,10 @@ class AWPRecipe(ATRecipe):
         """AWP over SGD."""
         return AWP(model.parameters(), gamma=self.awp.awp_gamma, **self.sgd.kwargs())
 
+    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+        """The warm-up."""
+        return WarmUp(optimizer, self.awp.awp_warmup)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RWPRecipe(ATRecipe):
@@ -136,3 +141,7 @@ class RWPRecipe(ATRecipe):
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """RWP over SGD."""
         return RWP(model.parameters(), gamma=self.rwp.rwp_gamma, inner_iter=self.rwp.rwp_steps, **self.sgd.kwargs())
+
+    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+        """The warm-up."""
+        return WarmUp(optimizer, self.rwp.rwp_warmup)

@@ -6,15 +6,13 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 from lethe._check import LetheError
-from lethe.attacks import PGD
 from lethe.data import DataConfig
 from lethe.engine import ScheduleConfig
-from lethe.evaluate import EvaluationConfig
-from lethe.models import ModelConfig
 from lethe.optim import AMPConfig, SGDConfig
 from lethe.recipes._adversarial import ATRecipe
 from lethe.recipes._base import Recipe
 from lethe.recipes._perturbed import AMPRecipe
+from lethe.recipes._published_robust import ROBUST, robust_script
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
 
@@ -31,10 +29,6 @@ EPSILON_AND_INNER_LR = {
 """By network and augmentation, on CIFAR-10, CIFAR-100 and SVHN alike; one inner step."""
 
 
-ROBUST = ("at", "awp", "rwp", "fomo")
-"""Whose scripts share one convention: AWP's, RWP's, and FOMO, which is built on the latter."""
-
-
 def published(kind: type[RecipeType], chosen: RecipeType | None = None) -> RecipeType:
     """The recipe with the settings of its paper's own script.
 
@@ -48,45 +42,8 @@ def published(kind: type[RecipeType], chosen: RecipeType | None = None) -> Recip
     if kind.name in FAMILY:
         return _amp_script(kind, chosen)
     if kind.name in ROBUST:
-        return _robust_script(kind, chosen)
+        return cast("RecipeType", robust_script(cast("type[ATRecipe]", kind), cast("ATRecipe | None", chosen)))
     raise LetheError(f"no published settings for {kind.name!r}: there are some for {', '.join(FAMILY + ROBUST)}.")
-
-
-def _robust_script(kind: type[RecipeType], chosen: RecipeType | None) -> RecipeType:
-    """Settings shared by ``csdongxian/AWP`` and ``ChaojianYu/Robust-Weight-Perturbation``, on CIFAR-10 and SVHN.
-
-    PreActResNet-18, 200 epochs of batches of 128, SGD with momentum 0.9, weight decay 5e-4, learning rate 0.1 (SVHN
-    0.01) falling at one half and three quarters; PGD-10 with epsilon 8/255 and steps of 2/255 (SVHN 1/255), PGD-20 for
-    evaluation; CIFAR-10 is reflect-padded, cropped and flipped. They choose the best epoch on test images, Lethe on a
-    tenth of the training images, and they attack in train mode (``attack_mode="train"``, but there the running
-    statistics move too). On SVHN AWP and RWP begin to perturb in the sixth epoch, here in the first,
-    and normalise by 0.5, here by the data's own mean and deviation. FOMO's schedule and optimizer, as far as they are
-    known, agree with these; what it forgets, and when, stays at this library's unverified defaults.
-    """
-    data = DataConfig(dataset="cifar10") if chosen is None else chosen.data
-    model = ModelConfig(model="preact-resnet18") if chosen is None else chosen.model
-    if data.dataset not in ("cifar10", "svhn"):
-        raise LetheError(
-            f"no published settings for {data.dataset!r}: there are some for cifar10 and svhn (on CIFAR-100 the images "
-            "are turned too, which no augmentation here does yet)."
-        )
-    if model.model != "preact-resnet18":
-        raise LetheError(f"no published settings for {model.model!r}: there are some for preact-resnet18.")
-    objective = "pgd-at" if chosen is None else cast("ATRecipe", chosen).robust.objective
-    if objective != "pgd-at":
-        raise LetheError(f"no published settings for {kind.name!r} over {objective!r}: there are some over pgd-at.")
-    house_numbers = data.dataset == "svhn"
-    return cast(
-        "RecipeType",
-        cast("type[ATRecipe]", kind)(
-            data=DataConfig(dataset=data.dataset, augment="none" if house_numbers else "crop-flip"),
-            model=ModelConfig(model="preact-resnet18"),
-            schedule=ScheduleConfig(epochs=200, batch_size=128, milestones=(0.5, 0.75), gamma=0.1),
-            sgd=SGDConfig(lr=0.01 if house_numbers else 0.1, momentum=0.9, weight_decay=5e-4),
-            attack=PGD(epsilon=8 / 255, step_size=(1 if house_numbers else 2) / 255, steps=10, channels_last=True),
-            evaluation=EvaluationConfig(eval_steps=20),
-        ),
-    )
 
 
 def _amp_script(kind: type[RecipeType], chosen: RecipeType | None) -> RecipeType:
