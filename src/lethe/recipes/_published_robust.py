@@ -47,8 +47,8 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
     0.1 (SVHN 0.01) falling at one half and three quarters; PGD-10 with epsilon 8/255 and steps of 2/255 (SVHN 1/255),
     PGD-20 for evaluation. CIFAR-10 is reflect-padded, cropped and flipped, CIFAR-100 padded with black, cropped,
     flipped and turned. On SVHN AWP and RWP begin to perturb in the sixth epoch. AWP over TRADES: gamma 0.005, from
-    the eleventh epoch on. FOMO's schedule and optimizer, as far as they are known, agree with these; what it forgets, and when, stays at this
-    library's unverified defaults.
+    the eleventh epoch on. FOMO's schedule and optimizer, as far as they are known, agree with these; what it forgets,
+    and when, stays at this library's unverified defaults.
     """
     dataset = _one_of(chosen, "dataset", ("cifar10", "cifar100", "svhn"))
     network = _one_of(chosen, "model", ("preact-resnet18", "wrn-34-10"))
