@@ -1,11 +1,15 @@
 """Stop anywhere, start again: the same bits as without the stop."""
 
+import random
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
 import lethe
-from lethe.engine import Observer, RunDirectory, load_checkpoint
-from lethe.recipes import TRAIN_RECIPES, FOMORecipe, SGDRecipe
+from lethe.engine import Observer, RunDirectory, Stopped, load_checkpoint
+from lethe.recipes import TRAIN_RECIPES, AMPRecipe, ATRecipe, FOMORecipe, KDSWARecipe, SGDRecipe
 
 
 class StopsAtRecord(Observer):
@@ -22,6 +26,16 @@ class StopsInStep(Observer):
     def step(self, epochs):
         if epochs > 2.5:
             raise KeyboardInterrupt
+
+
+class AsksToStop(Observer):
+    """Asks for a stop in the middle of epoch 3; the run saves that step and stops."""
+
+    def step(self, epochs):
+        self.asks = epochs > 2.5
+
+    def stop_asked(self):
+        return self.asks
 
 
 def without_seconds(records):
@@ -55,6 +69,72 @@ def test_a_run_that_was_stopped_and_resumed_equals_one_left_alone(
     for name in checkpoints:
         one, two = (load_checkpoint(run.path / "checkpoints" / name) for run in (resumed, alone))
         assert_same_bits(one, two)
+
+
+def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(left_alone, tiny, tmp_path, assert_same_bits):
+    kind, alone = left_alone
+    recipe = tiny(kind, tmp_path / "run", epochs=4)
+    with pytest.raises(Stopped):
+        recipe.execute(observer=AsksToStop())
+    stopped = RunDirectory.open(tmp_path / "run")
+    kept = load_checkpoint(stopped.checkpoint("last"))
+    assert (kept["epoch"], kept["progress"]["batches"], kept["progress"]["seen"]) == (2, 2, 64)
+    shares = []
+
+    class Notes(Observer):
+        def step(self, epochs):
+            shares.append(epochs)
+
+    resumed, _ = recipe.execute(resume=stopped, observer=Notes())
+    assert shares[1] == 2.96  # not the two steps that were done: the third, of the images 65 to 96
+    assert without_seconds(resumed.records()) == without_seconds(alone.records())
+    for path in (alone.path / "checkpoints").iterdir():
+        assert_same_bits(load_checkpoint(resumed.checkpoint(path.stem)), load_checkpoint(path))
+
+
+@pytest.mark.parametrize("kind", [ATRecipe, FOMORecipe, AMPRecipe, KDSWARecipe])
+def test_a_run_that_saves_each_step_and_crashes_at_any_ends_with_the_same_bits(
+    kind, tiny, tmp_path, assert_same_bits, monkeypatch
+):
+    """Twelve crashes, some between a checkpoint's writing and its moving into place."""
+    alone, _ = tiny(kind, tmp_path / "alone").execute()
+    draw, done = random.Random(0), False
+    recipe = tiny(kind, tmp_path / "run")
+    recipe = replace(recipe, run=replace(recipe.run, checkpoint_minutes=0.0))
+    directory = None
+    for crash in range(12):
+        left = draw.randrange(1, 4)
+        in_save = crash % 3 == 2
+
+        class Crash(Exception):
+            pass
+
+        def may_crash(*anything):
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Crash
+
+        class Crashes(Observer):
+            step = staticmethod(lambda *anything: None) if in_save else may_crash
+
+        with monkeypatch.context() as patch:
+            if in_save:  # the file is written aside, and then the machine stops
+                move = Path.replace
+                patch.setattr(Path, "replace", lambda *paths, move=move: may_crash() or move(*paths))
+            try:
+                recipe.execute(observer=Crashes(), resume=directory)
+                done = True
+            except Crash:
+                pass
+        if done:
+            break
+        directory = RunDirectory.open(tmp_path / "run")
+    resumed = directory if done else recipe.execute(resume=directory)[0]
+    assert crash >= 3
+    assert without_seconds(resumed.records()) == without_seconds(alone.records())
+    for path in (alone.path / "checkpoints").iterdir():
+        assert_same_bits(load_checkpoint(resumed.checkpoint(path.stem)), load_checkpoint(path))
 
 
 def test_the_checkpoint_holds_everything_that_moves(left_alone):

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lethe.cli._signals import StopSignals
 from lethe.engine import Observer
 
 LOG_INTERVAL_S = 10.0
@@ -36,6 +37,7 @@ class ProgressObserver(Observer):
     def __init__(self, console: Console) -> None:
         self.console = console
         self.where: Path | None = None
+        self.signals = StopSignals(self.say)
         self._bar: Progress | None = None
         self._started, self._last_line = 0.0, 0.0
         self._epochs, self._done = 0, 0.0
@@ -84,6 +86,14 @@ class ProgressObserver(Observer):
             left = (self._epochs - self._done) * (now - self._started) / progress
             line = f"[{self._done:.0f}/{self._epochs}] {headline(record)}, {left:.0f} s left"
             self.console.print(line, markup=False, soft_wrap=True)
+
+    def stop_asked(self) -> bool:
+        """Whether a signal came."""
+        return self.signals.received is not None
+
+    def say(self, message: str) -> None:
+        """A line, above the bar if there is one."""
+        (self.console if self._bar is None else self._bar.console).print(message, markup=False, soft_wrap=True)
 
     def end(self, message: str) -> None:
         """Take the bar away."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 from rich.console import Console
@@ -38,10 +39,11 @@ def command(words: list[str]) -> int:
         return 0
     observer = ProgressObserver(console)
     try:
-        directory, _ = recipe.execute(observer=observer, resume=directory)
+        with observer.signals:
+            directory, _ = recipe.execute(observer=observer, resume=directory)
     except KeyboardInterrupt:
         observer.end(f"stopped; go on with: lethe train --resume {observer.where}" if observer.where else "stopped")
-        return 130
+        return 128 + (observer.signals.received or signal.SIGINT)
     finally:
         observer.end("")
     print_sections(sections(group_runs([directory])), console)

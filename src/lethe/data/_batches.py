@@ -18,6 +18,8 @@ def batches(
     *,
     shuffle: torch.Generator | None = None,
     augment: Augmentation = none,
+    order: Tensor | None = None,
+    skip: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images (B, C, H, W), float32 in [0, 1], and labels (B,); the last batch may be smaller.
 
@@ -26,19 +28,22 @@ def batches(
         size: images in a batch.
         shuffle: draw a new order, and the augmentation, from this generator; None keeps the order.
         augment: applied when shuffling.
+        order: with ``shuffle`` the order to take, which is then not drawn.
+        skip: leave out so many batches at the beginning, and what their augmentation would draw.
 
     A last batch of a single image is joined to the one before: batch norm cannot train on one.
     """
     count = len(data)
     if count == 0:
         raise LetheError("there is no image in this set to cut into batches.")
-    order = None
-    if shuffle is not None:
-        order = torch.randperm(count, generator=shuffle, device=shuffle.device).to(data.labels.device)
+    if order is None and shuffle is not None:
+        order = torch.randperm(count, generator=shuffle, device=shuffle.device)
+    if order is not None:
+        order = order.to(data.labels.device)
     starts = list(range(0, count, size))
     if len(starts) > 1 and count - starts[-1] == 1:
         starts.pop()
-    for start, stop in zip(starts, [*starts[1:], count], strict=True):
+    for start, stop in list(zip(starts, [*starts[1:], count], strict=True))[skip:]:
         at = slice(start, stop) if order is None else order[start:stop]
         x = as_float(data.images[at])
         yield _plainly_laid_out(x if shuffle is None else augment(x, shuffle)), data.labels[at]

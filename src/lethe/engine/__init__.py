@@ -5,7 +5,7 @@ from lethe.engine._config import RunConfig, ScheduleConfig
 from lethe.engine._loop import Training, train_epoch
 from lethe.engine._method import NoMethod, WeightMethod
 from lethe.engine._observer import Observer
-from lethe.engine._run import run_training
+from lethe.engine._run import Stopped, run_training
 from lethe.engine._run_directory import RunDirectory
 from lethe.engine._seeds import generators
 
@@ -15,6 +15,7 @@ __all__ = [
     "RunConfig",
     "RunDirectory",
     "ScheduleConfig",
+    "Stopped",
     "Training",
     "WeightMethod",
     "generators",

@@ -21,9 +21,12 @@ class RunConfig:
     """Seed of the initial weights, the order of the data, the attacks and the forgetting."""
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto: the GPU if there is one."""
+    checkpoint_minutes: float = 10.0
+    """Save a checkpoint so often within an epoch, too; one is always saved after it."""
 
     def __post_init__(self) -> None:
         at_least("seed", self.seed, 0)
+        non_negative("checkpoint_minutes", self.checkpoint_minutes)
 
     def torch_device(self) -> torch.device:
         """The device, checked."""

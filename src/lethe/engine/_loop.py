@@ -16,6 +16,7 @@ from lethe._check import LetheError
 from lethe.data import Augmentation, ImageSet, batches
 from lethe.data._augment import none
 from lethe.engine._method import WeightMethod
+from lethe.engine._progress import EpochProgress
 from lethe.objectives import Batch, Objective
 
 
@@ -32,6 +33,7 @@ class Training:
         generators: the run's random streams; the loop draws from ``data`` and ``attack``.
         clip_norm: global norm that the gradients of every pass are clipped to; None: not clipped.
         epoch: finished epochs.
+        progress: of the epoch that is under way; None between epochs.
     """
 
     model: nn.Module
@@ -42,6 +44,7 @@ class Training:
     generators: dict[str, torch.Generator]
     clip_norm: float | None = None
     epoch: int = 0
+    progress: EpochProgress | None = None
 
     def backward(self, loss: Tensor) -> None:
         """Take the gradient of one pass, clipped."""
@@ -53,6 +56,7 @@ class Training:
         """The state, made of tensors, numbers and strings alone."""
         return {
             "epoch": self.epoch,
+            "progress": None if self.progress is None else self.progress.state_dict(),
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
@@ -64,6 +68,9 @@ class Training:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned; training then goes on to the bit."""
         self.epoch = int(state["epoch"])
+        device = next(self.model.parameters()).device
+        progress = state.get("progress")  # which checkpoints of version 0.1.0 do not have
+        self.progress = None if progress is None else EpochProgress.from_state(progress, device)
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
@@ -71,7 +78,6 @@ class Training:
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name])
         torch.set_rng_state(state["torch_generators"]["cpu"])
-        device = next(self.model.parameters()).device
         if device.type == "cuda" and "cuda" in state["torch_generators"]:
             torch.cuda.set_rng_state(state["torch_generators"]["cuda"], device)
 
@@ -92,7 +98,7 @@ def train_epoch(
     augment: Augmentation = none,
     on_step: Callable[[float], None] | None = None,
 ) -> dict[str, Any]:
-    """Train one epoch and return its record.
+    """Train one epoch, or what ``training.progress`` leaves of it, and return its record.
 
     The loop, in full: the method may act on the weights (``begin_epoch``); then for each batch the objective
     makes it ready (an attack, say), the optimizer steps with a closure, once or several times called, whose loss is
@@ -103,7 +109,7 @@ def train_epoch(
         data: training images, on the model's device.
         batch_size: images in a batch.
         augment: of the images.
-        on_step: told the share of the epoch that is done.
+        on_step: told the share of the epoch that is done, after each step; ``training`` can be saved there.
 
     Returns:
         ``epoch`` (from 1), ``lr``, ``train/loss``, ``train/accuracy`` (on the images trained on: attacked, or mixed and
@@ -115,13 +121,12 @@ def train_epoch(
     """
     started, t = time.perf_counter(), training
     learning_rate = float(t.optimizer.param_groups[0]["lr"])
-    event = t.method.begin_epoch(t.epoch)
+    if t.progress is None:
+        event = t.method.begin_epoch(t.epoch)
+        t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device)
+    progress, before = t.progress, t.progress.seconds
     t.model.train()
-    device = data.labels.device
-    total_loss, correct = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
-    seen = 0
-    stream = batches(data, batch_size, shuffle=t.generators["data"], augment=augment)
-    for x, y in stream:
+    for x, y in _left_of_the_epoch(t, progress, data, batch_size, augment):
         batch = t.objective.prepare(t.model, x, y, t.generators["attack"])
 
         def closure(batch: Batch = batch) -> tuple[Tensor, Tensor]:
@@ -140,11 +145,13 @@ def train_epoch(
         # torch types a closure's result as float; it hands back whatever the closure returned.
         loss, logits = cast("tuple[Tensor, Tensor]", cast("Any", t.optimizer).step(*closures))
         t.method.end_step()
-        total_loss += loss * len(y)
-        correct += (logits.argmax(1) == y).sum()
-        seen += len(y)
+        progress.loss += loss * len(y)
+        progress.correct += (logits.argmax(1) == y).sum()
+        progress.seen += len(y)
+        progress.batches += 1
+        progress.seconds = before + time.perf_counter() - started
         if on_step is not None:
-            on_step(seen / len(data))
+            on_step(progress.seen / len(data))
 
     def images() -> Iterator[Tensor]:
         for x, _ in batches(data, batch_size, shuffle=t.generators["method"], augment=augment):
@@ -153,8 +160,9 @@ def train_epoch(
     t.method.end_epoch(t.epoch, images)
     t.scheduler.step()
     t.epoch += 1
-    mean_loss = float(total_loss) / seen
-    if not torch.isfinite(total_loss):
+    t.progress = None
+    mean_loss = float(progress.loss) / progress.seen
+    if not torch.isfinite(progress.loss):
         raise LetheError(
             f"the loss is {mean_loss} in epoch {t.epoch}: training has diverged. "
             "Lower --lr, or what perturbs the weights."
@@ -163,9 +171,25 @@ def train_epoch(
         "epoch": t.epoch,
         "lr": learning_rate,
         "train/loss": mean_loss,
-        "train/accuracy": int(correct) / seen,
-        "seconds": round(time.perf_counter() - started, 3),
+        "train/accuracy": int(progress.correct) / progress.seen,
+        "seconds": round(before + time.perf_counter() - started, 3),
     }
-    if event is not None:
-        record["event"] = str(event)
+    if progress.event is not None:
+        record["event"] = progress.event
     return record
+
+
+def _left_of_the_epoch(
+    t: Training, progress: EpochProgress, data: ImageSet, batch_size: int, augment: Augmentation
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches that are not done yet, in the epoch's own order."""
+    generator = t.generators["data"]
+    if progress.batches == 0:
+        yield from batches(data, batch_size, shuffle=generator, augment=augment)
+        return
+    # The order is drawn again from where the epoch began; augmentation goes on from where the checkpoint was made.
+    now = generator.get_state()
+    generator.set_state(progress.order)
+    order = torch.randperm(len(data), generator=generator, device=generator.device)
+    generator.set_state(now)
+    yield from batches(data, batch_size, shuffle=generator, augment=augment, order=order, skip=progress.batches)

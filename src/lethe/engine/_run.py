@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from torch import nn
@@ -18,6 +19,10 @@ from lethe.engine._run_directory import RunDirectory
 from lethe.evaluate import EvaluationConfig, accuracy
 
 
+class Stopped(KeyboardInterrupt):
+    """A run was asked to stop, saved a checkpoint, and did."""
+
+
 def run_training(
     training: Training,
     splits: Splits,
@@ -30,6 +35,7 @@ def run_training(
     observer: Observer | None = None,
     title: str = "train",
     resume: bool = False,
+    checkpoint_minutes: float = 10.0,
 ) -> list[dict[str, Any]]:
     """Train to the end, and return the run's records.
 
@@ -48,6 +54,10 @@ def run_training(
         observer: told how the run goes.
         title: what the observer calls the run.
         resume: go on from the checkpoint ``last``, or from the start if the run was stopped before there was one.
+        checkpoint_minutes: save ``last`` so often within an epoch, too; 0: after each step.
+
+    Raises:
+        Stopped: the observer asked for it; ``last`` has the step that was the last.
     """
     observer = observer or Observer()
     metric = "clean" if attack is None else "robust"
@@ -74,14 +84,25 @@ def run_training(
     }
     observer.begin(title, schedule.epochs, directory.path)
     observer.step(training.epoch)
+    saved = time.monotonic()
+
+    def on_step(share: float) -> None:
+        nonlocal saved
+        observer.step(training.epoch + share)
+        stop = observer.stop_asked()
+        if stop or time.monotonic() - saved >= 60 * checkpoint_minutes:
+            save_checkpoint(directory.checkpoint("last"), training.state_dict())
+            saved = time.monotonic()
+        if stop:
+            raise Stopped
+
     while training.epoch < schedule.epochs:
-        done = training.epoch
         record = train_epoch(
             training,
             splits.train,
             batch_size=schedule.batch_size,
             augment=augment,
-            on_step=lambda share, done=done: observer.step(done + share),  # type: ignore[misc]
+            on_step=on_step,
         )
         if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
             models: dict[str, nn.Module] = {"": training.model}
@@ -97,8 +118,11 @@ def run_training(
                     save_checkpoint(directory.checkpoint("best-stable" if prefix else "best"), weights)
         directory.append(record)
         save_checkpoint(directory.checkpoint("last"), training.state_dict())
+        saved = time.monotonic()
         records.append(record)
         observer.record(record)
+        if training.epoch < schedule.epochs and observer.stop_asked():
+            raise Stopped
     return records
 
 

@@ -98,6 +98,7 @@ class SGDRecipe(Recipe):
             observer=observer,
             title=self.name,
             resume=resume is not None,
+            checkpoint_minutes=self.run.checkpoint_minutes,
         )
         directory.finish({"recipe": self.name, "splits": str(splits), "epochs": training.epoch})
         return directory, records
