@@ -56,7 +56,9 @@ def test_svhn_is_read_as_published(tmp_path, monkeypatch):
     assert torch.equal(splits.test.images[1], torch.from_numpy(images["test"][:, :, :, 1]).permute(2, 0, 1))
 
 
-@pytest.mark.parametrize(("dataset", "classes"), [("digits", 10), ("cifar10", 10), ("cifar100", 100), ("svhn", 10)])
+@pytest.mark.parametrize(
+    ("dataset", "classes"), [("digits", 10), ("cifar10", 10), ("cifar100", 100), ("svhn", 10), ("tiny-imagenet", 200)]
+)
 def test_facts_are_of_images_between_0_and_1(dataset, classes):
     found, mean, std = facts(dataset)
     assert found == classes

@@ -10,6 +10,7 @@ from rich.console import Console
 from lethe._check import LetheError
 from lethe.cli._options import parse_recipe, take
 from lethe.cli._progress import ProgressObserver
+from lethe.cli._sweep import run_sweep, take_sweep
 from lethe.engine import RunDirectory
 from lethe.recipes import TRAIN_RECIPES, Recipe, load_recipe
 from lethe.report import group_runs, print_sections, sections
@@ -18,12 +19,15 @@ HELP = """
 
 --config FILE: take the options of a saved config (a run's config.json); others on the line override it.
 --published: start from the settings of the paper's own script for this data set, network and augmentation.
+--seeds 0:5 (or 3,7), --sweep OPTION=VALUE,VALUE,...: a run for each, and one table; the same command goes on.
 --resume RUN: continue a run that was stopped, to the bit, from its last checkpoint."""
 
 
 def command(words: list[str]) -> int:
     """Train, and print the run's table."""
     console = Console()
+    if axes := take_sweep(words):
+        return run_sweep(words, axes, HELP, console)
     resume = take(words, "--resume")
     directory = None
     if resume is not None:

@@ -28,6 +28,7 @@ _SETTINGS = {
     "cifar10": _Settings(padding=4, flip=True, hole=16, policy="cifar10"),
     "cifar100": _Settings(padding=4, flip=True, hole=8, policy="cifar10"),
     "svhn": _Settings(padding=2, flip=False, hole=20, policy="svhn", crop_with_policy=False),
+    "tiny-imagenet": _Settings(padding=4, flip=True, hole=16, policy=None),  # not in the script: as CIFAR-10
     "digits": _Settings(padding=4, flip=False, hole=16, policy=None),  # not in the script; a flipped digit is none
 }
 

@@ -8,13 +8,13 @@ import torch
 
 from lethe._check import LetheError, at_least, one_of
 from lethe._check import fraction as check_fraction
-from lethe.data import _cifar, _digits, _svhn
+from lethe.data import _cifar, _digits, _svhn, _tiny_imagenet
 from lethe.data._augment import Augmentation
 from lethe.data._augmentations import AUGMENTATIONS, augmentation
 from lethe.data._image_set import ImageSet
 from lethe.data._label_noise import with_label_noise
 
-DATASETS = ("digits", "cifar10", "cifar100", "svhn")
+DATASETS = ("digits", "cifar10", "cifar100", "svhn", "tiny-imagenet")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +22,9 @@ class DataConfig:
     """The data set and its parts. Sizes are counts of images; the parts never overlap."""
 
     dataset: str = "digits"
-    """digits (bundled with scikit-learn, 8x8), cifar10, cifar100 or svhn (without its extra images)."""
+    """digits (bundled with scikit-learn, 8x8), cifar10, cifar100, svhn (without its extra images) or tiny-imagenet."""
     data_dir: str | None = None
-    """Folder that holds cifar-10-batches-py, cifar-100-python or SVHN's .mat files."""
+    """Folder that holds cifar-10-batches-py, cifar-100-python, SVHN's .mat files or tiny-imagenet-200."""
     download: bool = False
     """Fetch the data set into data-dir if it is not there."""
     train_size: int | None = None
@@ -84,6 +84,8 @@ def facts(dataset: str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Classes, and mean and deviation of the channels, of a data set."""
     if dataset in _cifar.FACTS:
         return _cifar.FACTS[dataset]
+    if dataset == "tiny-imagenet":
+        return _tiny_imagenet.CLASSES, _tiny_imagenet.MEAN, _tiny_imagenet.STD
     source = _digits if dataset == "digits" else _svhn
     return 10, source.MEAN, source.STD
 
@@ -91,6 +93,10 @@ def facts(dataset: str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
 def _read(config: DataConfig, *, train: bool) -> ImageSet:
     if config.dataset == "svhn":
         return _svhn.read_svhn(config.data_dir, train=train, download=config.download)
+    if config.dataset == "tiny-imagenet":
+        if config.download:
+            raise LetheError("tiny-imagenet cannot be fetched from here: unpack tiny-imagenet-200.zip yourself.")
+        return _tiny_imagenet.read_tiny_imagenet(config.data_dir, train=train)
     return _cifar.read_cifar(config.dataset, config.data_dir, train=train, download=config.download)
 
 

@@ -1,0 +1,107 @@
+"""`lethe train RECIPE --seeds 0:5 --sweep lr=0.1,0.05`: several runs of one command, and one table."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from lethe._check import LetheError
+from lethe.cli._options import parse_recipe, take
+from lethe.cli._progress import ProgressObserver
+from lethe.engine import RunDirectory
+from lethe.recipes import TRAIN_RECIPES, SGDRecipe, load_recipe
+from lethe.report import group_runs, print_sections, sections
+
+
+def take_sweep(words: list[str]) -> list[tuple[str, list[str]]]:
+    """Remove ``--seeds`` and every ``--sweep`` from the words, and return what they ask for.
+
+    Returns:
+        Options and their values, in the order given, seeds last: ``[("--lr", ["0.1", "0.05"]), ("--seed", ["0"])]``.
+
+    Raises:
+        LetheError: a range or list that cannot be read, or an option that is swept twice.
+    """
+    axes: list[tuple[str, list[str]]] = []
+    while (sweep := take(words, "--sweep")) is not None:
+        name, _, listed = sweep.partition("=")
+        if not all(listed.split(",")):
+            raise LetheError(f"--sweep wants OPTION=VALUE,VALUE,..., got {sweep!r}: for example --sweep lr=0.1,0.05.")
+        axes.append((f"--{name.lstrip('-').replace('_', '-')}", listed.split(",")))
+    if (seeds := take(words, "--seeds")) is not None:
+        axes.append(("--seed", _seeds(seeds)))
+    for option, values in axes:
+        if [name for name, _ in axes].count(option) > 1 or any(w.partition("=")[0] == option for w in words):
+            raise LetheError(f"{option} is given more than once: leave it out beside --sweep or --seeds.")
+        if len(set(values)) < len(values):
+            raise LetheError(f"{option} has the same value twice: {', '.join(values)}.")
+        if option in ("--out", "--config", "--published"):
+            raise LetheError(f"{option} cannot be swept.")
+    return axes
+
+
+def _seeds(text: str) -> list[str]:
+    """``0:5`` is 0, 1, 2, 3, 4; ``3,7`` is 3 and 7."""
+    first, colon, after = text.partition(":")
+    try:
+        found = [str(seed) for seed in range(int(first), int(after))] if colon else text.split(",")
+        if found and all(int(seed) >= 0 for seed in found):
+            return found
+    except ValueError:
+        pass
+    raise LetheError(f"--seeds wants FIRST:AFTER or a list, got {text!r}: 0:5 is 0 to 4, 3,7 is 3 and 7.")
+
+
+def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_help: str, console: Console) -> int:
+    """Make every run that is not finished yet, one after the other, and print one table.
+
+    All are looked at before the first begins: a wrong option or a folder that holds something else costs nothing. Runs
+    lie in folders of ``--out``, else of ``runs/RECIPE-DATASET-sweep``, named by what is swept. The same command skips
+    those that are finished and goes on with one that was stopped.
+    """
+    folder = take(words, "--out")
+    planned: list[tuple[Path, SGDRecipe]] = []
+    for values in itertools.product(*(values for _, values in axes)):
+        chosen = [(option, value) for (option, _), value in zip(axes, values, strict=True)]
+        swept = [word for pair in chosen for word in pair]
+        name = "-".join(f"{option[2:]}{value}".replace("/", "of") for option, value in chosen)
+        recipe = parse_recipe("train", [*words, *swept], TRAIN_RECIPES, extra_help)
+        if recipe is None:  # help was asked for
+            return 0
+        path = Path(folder or f"runs/{recipe.name}-{recipe.data.dataset}-sweep") / name
+        planned.append((path, replace(recipe, run=replace(recipe.run, out=str(path)))))
+    done = {path: _before(path, recipe) for path, recipe in planned}
+    finished = []
+    for number, (path, recipe) in enumerate(planned, 1):
+        directory = done[path]
+        if directory is None or directory.summary() is None:
+            console.print(f"run {number} of {len(planned)}", markup=False)
+            observer = ProgressObserver(console)
+            try:
+                with observer.signals:
+                    directory, _ = recipe.execute(observer=observer, resume=directory)
+            except KeyboardInterrupt:
+                observer.end("stopped; the same command goes on")
+                return 128 + (observer.signals.received or signal.SIGINT)
+            finally:
+                observer.end("")
+        finished.append(directory)
+    print_sections(sections(group_runs(finished)), console)
+    written = ", ".join(sorted({str(path.parent) for path, _ in planned}))
+    console.print(f"written: {len(planned)} runs in {written}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _before(path: Path, recipe: SGDRecipe) -> RunDirectory | None:
+    """What an earlier call of the same command left there."""
+    if not path.exists():
+        return None
+    directory = RunDirectory.open(path)
+    if load_recipe(path, TRAIN_RECIPES).options() != recipe.options():
+        raise LetheError(f"{str(path)!r} holds a run with other options: choose another --out, or move it away.")
+    return directory

@@ -1,0 +1,91 @@
+"""Several runs by one command: each its own, one table, and the same command goes on."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from lethe.engine import RunDirectory
+
+SWEEP = ("sgd", "--seeds", "0:2", "--sweep", "lr=0.1,0.01", "--out", "s")
+
+
+def test_every_pair_is_a_run_and_equals_the_run_by_itself(train, assert_same_weights):
+    status, output, errors = train(*SWEEP)
+    assert (status, errors) == (0, "")
+    assert sorted(path.name for path in Path("s").iterdir()) == [
+        "lr0.01-seed0",
+        "lr0.01-seed1",
+        "lr0.1-seed0",
+        "lr0.1-seed1",
+    ]
+    assert "SGD, lr 0.1 " in output
+    assert "SGD, lr 0.01" in output
+    assert "run 4 of 4" in output
+    train("sgd", "--lr", "0.01", "--seed", "1", "--out", "alone")
+    assert_same_weights("alone", "s/lr0.01-seed1")
+
+
+def test_the_same_command_skips_what_is_finished_and_goes_on_with_what_was_stopped(train, assert_same_weights):
+    train(*SWEEP)
+    before = {path: path.stat().st_mtime_ns for path in Path("s").rglob("*") if "lr0.1-seed1" not in str(path)}
+    train("sgd", "--lr", "0.1", "--seed", "1", "--out", "alone")
+    stopped = RunDirectory.open(Path("s/lr0.1-seed1"))
+    (stopped.path / "summary.json").unlink()
+    stopped.checkpoint("last").unlink()
+    status, output, _ = train(*SWEEP)
+    assert status == 0
+    assert output.count("\nrun ") + output.startswith("run ") == 1
+    assert "run 2 of 4" in output
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert_same_weights("alone", "s/lr0.1-seed1")
+
+
+def test_without_out_it_lies_under_runs(train):
+    status, output, _ = train("sgd", "--seeds", "3,7")
+    assert status == 0
+    assert sorted(path.name for path in Path("runs/sgd-digits-sweep").iterdir()) == ["seed3", "seed7"]
+    assert "written: 2 runs in runs/sgd-digits-sweep" in output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("sgd --seeds 0-3", "--seeds wants FIRST:AFTER or a list, got '0-3'"),
+        ("sgd --seeds 3:3", "--seeds wants FIRST:AFTER"),
+        ("sgd --sweep lr", "--sweep wants OPTION=VALUE"),
+        ("sgd --sweep lr=0.1,", "--sweep wants OPTION=VALUE"),
+        ("sgd --sweep lr=0.1,0.1", "--lr has the same value twice"),
+        ("sgd --sweep lr=0.1,0.2 --lr 0.3", "--lr is given more than once"),
+        ("sgd --seeds 0:2 --seed 3", "--seed is given more than once"),
+        ("sgd --sweep epohcs=1,2", "unknown option '--epohcs'. Did you mean '--epochs'?"),
+        ("sgd --sweep lr=0.1,fast", "lr"),
+        ("sgd --sweep out=a,b", "--out cannot be swept"),
+        ("sgd --sedes 0:2", "unknown option '--sedes'. Did you mean '--seeds'?"),
+    ],
+)
+def test_a_mistake_is_told_before_the_first_run(lethe_command, words, message):
+    status, _, errors = lethe_command("train", *words.split(), "--epochs", "1")
+    assert status == 2
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_a_folder_with_another_run_is_left_alone(train):
+    train(*SWEEP)
+    Path("s/lr0.01-seed1/config.json").write_text(
+        Path("s/lr0.01-seed1/config.json").read_text().replace('"momentum": 0.9', '"momentum": 0.8')
+    )
+    status, _, errors = train(*SWEEP)
+    assert status == 2
+    assert "'s/lr0.01-seed1' holds a run with other options" in errors
+
+
+@pytest.fixture
+def assert_same_weights():
+    def check(one, two):
+        states = [torch.load(Path(run) / "checkpoints" / "last.pt", weights_only=True)["model"] for run in (one, two)]
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+    return check
