@@ -18,6 +18,7 @@ COMMANDS = {
         "attack what was trained: lethe evaluate RUN [--attacks pgd-20 ...]",
     ),
     "report": ("lethe.cli._report", "tables and curves of finished runs: lethe report RUN [RUN ...]"),
+    "runs": ("lethe.cli._runs", "how far runs are: lethe runs [FOLDER]"),
     "recipes": ("lethe.cli._recipes", "what there is, with source and cost"),
 }
 

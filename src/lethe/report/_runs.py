@@ -110,7 +110,7 @@ def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
 def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
     """The options without those that cannot change a result."""
     idle = {
-        "run": ("seed", "device"),
+        "run": ("seed", "device", "checkpoint_minutes"),
         "data": ("data_dir", "download"),
         "evaluation": ("eval_batch_size",),
         "distillation": ("clean_teacher", "robust_teacher"),  # each seed may well have its own

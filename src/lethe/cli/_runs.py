@@ -1,0 +1,73 @@
+"""`lethe runs [FOLDER]`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from lethe._check import LetheError
+from lethe.engine import RunDirectory
+from lethe.report import BestLast, best_last
+
+USAGE = """usage: lethe runs [FOLDER]
+
+Lists the runs below FOLDER (default: runs), however deep: how far each is, and, if it is not finished, when it last
+wrote something; and its test accuracy at the best epoch, which validation images chose, and at the last: robust
+accuracy if the run attacks, of the stable model if it has one."""
+
+
+def command(words: list[str]) -> int:
+    """Print the list."""
+    if words and words[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    if len(words) > 1 or any(word.startswith("-") for word in words):
+        raise LetheError(f"lethe runs takes one folder, got {' '.join(words)!r}.")
+    folder = Path(words[0] if words else "runs")
+    if not folder.is_dir():
+        raise LetheError(f"there is no folder {str(folder)!r}: name one that holds runs.")
+    found = sorted(path.parent for path in folder.rglob("config.json"))
+    if not found:
+        raise LetheError(f"no runs in {str(folder)!r}: a run's folder has a config.json.")
+    console = Console()
+    table = Table(
+        Column("run", overflow="fold", ratio=1), "recipe", "seed", "epochs", "state", "test, %", "best", "last"
+    )
+    for path in found:
+        try:
+            table.add_row(str(path.relative_to(folder)), *_row(RunDirectory(path)))
+        except (LetheError, KeyError, TypeError) as error:
+            table.add_row(str(path.relative_to(folder)), "", "", "", f"cannot be read: {error}", "", "", "")
+    console.print(table)
+    return 0
+
+
+def _row(directory: RunDirectory) -> tuple[str, ...]:
+    config, records = directory.config(), directory.records()
+    epochs = f"{sum('train/loss' in record for record in records)}"
+    total = config["schedule"]["epochs"] * config.get("stream", {"megabatches": 1})["megabatches"]
+    what, numbers = _measured(records)
+    shown = ("", "") if numbers is None else (f"{100 * numbers.best:.1f}", f"{100 * numbers.last:.1f}")
+    seed = str(config["run"]["seed"])
+    return config["recipe"], seed, f"{epochs}/{total}", _state(directory), what, *shown
+
+
+def _measured(records: list[dict[str, object]]) -> tuple[str, BestLast | None]:
+    """The first that there is of these, as one reads them."""
+    for prefix in ("stable/", ""):
+        for metric in ("robust", "clean"):
+            numbers = best_last(records, metric, prefix)
+            if numbers is not None and (metric == "robust" or best_last(records, "robust") is None):
+                return f"{metric}{', stable' if prefix else ''}", numbers
+    return "", None
+
+
+def _state(directory: RunDirectory) -> str:
+    if directory.summary() is not None:
+        return "finished"
+    files = [path for path in directory.path.rglob("*") if path.is_file()]
+    minutes = (time.time() - max(path.stat().st_mtime for path in files)) / 60
+    return f"{minutes:.0f} min ago"

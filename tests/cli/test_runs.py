@@ -1,0 +1,38 @@
+"""`lethe runs`: how far runs are."""
+
+from pathlib import Path
+
+
+def test_finished_and_stopped_runs_are_listed(train, lethe_command):
+    train("at", "--out", "runs/at", "--steps", "1", "--eval-steps", "1")
+    train("fomo", "--out", "runs/deep/fomo", "--steps", "1", "--eval-steps", "1", "--seed", "4")
+    Path("runs/deep/fomo/summary.json").unlink()
+    status, output, errors = lethe_command("runs")
+    assert (status, errors) == (0, "")
+    at, fomo = (next(line for line in output.splitlines() if name in line) for name in ("│ at ", "deep/fomo"))
+    assert [word.strip() for word in at.split("│")[1:6]] == ["at", "at", "0", "2/2", "finished"]
+    assert "robust" in at
+    assert [word.strip() for word in fomo.split("│")[2:5]] == ["fomo", "4", "2/2"]
+    assert "0 min ago" in fomo
+    assert "stable" in output
+
+
+def test_a_damaged_run_does_not_hide_the_others(train, lethe_command):
+    train("sgd", "--out", "runs/sgd")
+    Path("runs/broken").mkdir()
+    Path("runs/broken/config.json").write_text("{")
+    status, output, _ = lethe_command("runs", "runs")
+    assert status == 0
+    assert "cannot be" in output
+    assert "finished" in output
+
+
+def test_mistakes_are_told(lethe_command):
+    for words, message in (
+        (("runs",), "there is no folder 'runs'"),
+        (("runs", "."), "no runs in '.'"),
+        (("runs", "--out"), "takes one folder"),
+    ):
+        status, _, errors = lethe_command(*words)
+        assert (status, errors.count("\n")) == (2, 1)
+        assert message in errors
