@@ -19,6 +19,7 @@ COMMANDS = {
     ),
     "report": ("lethe.cli._report", "tables and curves of finished runs: lethe report RUN [RUN ...]"),
     "runs": ("lethe.cli._runs", "how far runs are: lethe runs [FOLDER]"),
+    "export": ("lethe.cli._export", "a run's weights as safetensors: lethe export RUN"),
     "recipes": ("lethe.cli._recipes", "what there is, with source and cost"),
 }
 
