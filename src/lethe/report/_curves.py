@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lethe.report._sections import Section
 
-COLOURS = ("#8c8c8c", "#c0392b", "#e59866", "#2471a3", "#1e8449", "#7d3c98")
+COLOURS = ("#8c8c8c", "#c0392b", "#e59866", "#2471a3", "#1e8449", "#7d3c98", "#b7950b", "#17202a")
 
 
 def draw(made: Sequence[Section]) -> bytes:
