@@ -34,6 +34,14 @@ def test_options_that_a_file_leaves_out_are_the_defaults(tmp_path):
     assert recipe.schedule == KNOWN["fomo"]().schedule
 
 
+def test_what_a_section_leaves_out_is_the_recipes_own_default(tmp_path):
+    recipe = load_recipe(
+        write(tmp_path / "c.json", {"recipe": "trades", "robust": {"beta": 3.0}, "attack": {"steps": 7}}), KNOWN
+    )
+    assert (recipe.robust.objective, recipe.robust.beta) == ("trades", 3.0)
+    assert (recipe.attack.steps, recipe.attack.channels_last) == (7, True)
+
+
 def test_a_whole_number_is_a_number(tmp_path):
     recipe = load_recipe(write(tmp_path / "c.json", {"recipe": "sgd", "sgd": {"lr": 1}}), KNOWN)
     assert (recipe.sgd.lr, type(recipe.sgd.lr)) == (1.0, float)

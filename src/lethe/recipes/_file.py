@@ -45,25 +45,25 @@ def load_recipe(path: Path, known: Mapping[str, type[RecipeType]]) -> RecipeType
     if not isinstance(content, dict) or "recipe" not in content:
         raise LetheError(f"the config {str(path)!r} names no recipe: it needs an entry 'recipe'.")
     kind = known[one_of(f"recipe in {str(path)!r}", str(content.pop("recipe")), known)]
-    recipe: RecipeType = _build(kind, content, str(path))
+    recipe: RecipeType = _build(kind(), content, str(path))
     return recipe
 
 
-def _build(kind: type[Any], content: Any, where: str) -> Any:
-    """A dataclass from a dictionary, sections within sections."""
+def _build(default: Any, content: Any, where: str) -> Any:
+    """The default, a dataclass, with what a dictionary says in its place, sections within sections."""
     if not isinstance(content, dict):
         raise LetheError(f"{where} must be a section with options, got {content!r}.")
-    types = typing.get_type_hints(kind)
-    fields = {field.name for field in dataclasses.fields(kind)}
+    types = typing.get_type_hints(type(default))
+    fields = {field.name for field in dataclasses.fields(default)}
     values = {}
     for key, value in content.items():
         if key not in fields:
             raise LetheError(f"{where} has an unknown option {key!r}.{nearest(key, fields)}")
         if dataclasses.is_dataclass(types[key]):
-            values[key] = _build(types[key], value, f"{where}: {key}")
+            values[key] = _build(getattr(default, key), value, f"{where}: {key}")
         else:
             values[key] = _typed(value, types[key], f"{where}: {key}")
-    return kind(**values)
+    return dataclasses.replace(default, **values)
 
 
 def _typed(value: Any, kind: Any, where: str) -> Any:
