@@ -6,7 +6,6 @@ from torch import nn
 
 from lethe.attacks import PGD
 from lethe.models import ModelConfig, build, channels_last
-from lethe.recipes import ATRecipe
 
 
 def stored_last(model):
@@ -29,14 +28,6 @@ def test_it_computes_the_same():
     x = torch.rand(4, 3, 8, 8)
     expected = model(x)
     torch.testing.assert_close(channels_last(model)(x), expected, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("last", [False, True])
-def test_adversarial_training_stores_weights_as_its_attack_says(tiny, last):
-    from lethe.data import load
-
-    recipe = tiny(ATRecipe, attack=PGD(steps=1, channels_last=last), model=ModelConfig(width=16))
-    assert set(stored_last(recipe.build(load(recipe.data)).model)) == {last}
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -22,7 +23,8 @@ from lethe.models import (
 )
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
-PUBLISHED = ("preact-resnet18-amp", "vgg16", "wrn-28-10", "pyramidnet-164-270", "wrn-34-10", "resnet18")
+FROM_TORCHVISION = ("resnet18",) if find_spec("torchvision") else ()
+PUBLISHED = ("preact-resnet18-amp", "vgg16", "wrn-28-10", "pyramidnet-164-270", "wrn-34-10", *FROM_TORCHVISION)
 
 
 def count(model):
@@ -49,11 +51,13 @@ def test_wrn_28_10_has_the_published_number_of_parameters():
 
 def test_the_networks_of_adversarial_training_have_the_published_number_of_parameters():
     assert count(wrn_34_10(10, *CIFAR)) == 46_160_474  # 46.16 million
+    pytest.importorskip("torchvision")
     assert count(SmallStemResNet(18, 10, *CIFAR)) == 11_173_962  # 11.17 million
     assert count(SmallStemResNet(50, 10, *CIFAR)) == 23_520_842  # 23.52 million
 
 
 def test_a_small_stem_keeps_the_size_of_the_image():
+    pytest.importorskip("torchvision")
     model, seen = SmallStemResNet(18, 10, *CIFAR).eval(), []
     model.network.layer1.register_forward_hook(lambda module, x, out: seen.append(tuple(out.shape)))
     model(torch.rand(1, 3, 32, 32))

@@ -1,10 +1,11 @@
 """What recipes need and where their runs go."""
 
 import pytest
+import torch
 
 import lethe
 from lethe.attacks import PGD
-from lethe.data import DataConfig
+from lethe.data import DataConfig, load
 from lethe.models import ModelConfig
 from lethe.objectives import TRADES, ObjectiveConfig
 from lethe.optim import SGDConfig
@@ -131,3 +132,11 @@ def test_awp_goes_over_trades(tiny, tmp_path):
     assert isinstance(recipe.objective(10), TRADES)
     _, records = recipe.execute()
     assert 0 <= records[-1]["test/robust"] <= 1
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_adversarial_training_stores_weights_as_its_attack_says(tiny, last):
+    recipe = tiny(ATRecipe, attack=PGD(steps=1, channels_last=last), model=ModelConfig(width=16))
+    weight = recipe.build(load(recipe.data)).model.stages[0][0].conv1.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) is last
+    assert weight.is_contiguous() is not last
