@@ -114,6 +114,8 @@ def main() -> None:
         running[name] = (step, model, optimizer)
         step(model, optimizer, x, y)  # compiles, allocates
     seconds: dict[str, list[float]] = {name: [] for name in running}
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     for done in range(asked.rounds):
         for name, (step, model, optimizer) in running.items():
             started = time.perf_counter()

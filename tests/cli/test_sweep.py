@@ -60,6 +60,8 @@ def test_without_out_it_lies_under_runs(train):
         ("sgd --seeds 0:2 --seed 3", "--seed is given more than once"),
         ("sgd --sweep epohcs=1,2", "unknown option '--epohcs'. Did you mean '--epochs'?"),
         ("sgd --sweep lr=0.1,fast", "lr"),
+        ("sgd --sweep lr=0.1,0.10", "two of these runs would be the same"),
+        ("sgd --seeds 0:2 --resume runs/x", "--resume does not go with --seeds or --sweep"),
         ("sgd --sweep out=a,b", "--out cannot be swept"),
         ("sgd --sedes 0:2", "unknown option '--sedes'. Did you mean '--seeds'?"),
     ],
@@ -70,6 +72,17 @@ def test_a_mistake_is_told_before_the_first_run(lethe_command, words, message):
     assert message in errors
     assert errors.count("\n") == 1
     assert not Path("runs").exists()
+
+
+def test_a_run_that_diverges_does_not_cost_the_others(train):
+    words = ("sgd", "--sweep", "lr=1e30,0.1", "--out", "s")
+    for _ in range(2):  # the second time the one that is finished is only shown
+        status, output, errors = train(*words)
+        assert status == 2
+        assert "s/lr1e30: error: the loss is" in output
+        assert "1 of 2 runs failed: s/lr1e30" in errors
+        assert "Test error" in output
+    assert (Path("s/lr0.1") / "summary.json").is_file()
 
 
 def test_a_folder_with_another_run_is_left_alone(train):

@@ -84,7 +84,7 @@ def test_a_run_that_is_told_to_stop_saves_its_step_and_says_how_to_go_on(tmp_pat
     stopped.send_signal(number)
     output, errors = stopped.communicate(timeout=60)
     assert (stopped.returncode, errors) == (128 + number, "")
-    assert "the checkpoint is saved first" in output
+    assert "a checkpoint is saved first" in output
     assert f"go on with: lethe train --resume {folder}" in output
     resumed = start("--resume", str(folder))
     _, errors = resumed.communicate(timeout=120)

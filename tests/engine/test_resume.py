@@ -92,6 +92,28 @@ def test_a_run_that_was_asked_to_stop_goes_on_from_that_step(left_alone, tiny, t
         assert_same_bits(load_checkpoint(resumed.checkpoint(path.stem)), load_checkpoint(path))
 
 
+def test_a_run_that_stops_before_an_evaluation_makes_it_when_it_goes_on(left_alone, tiny, tmp_path, assert_same_bits):
+    kind, alone = left_alone
+
+    class AsksAfterEpochTwo(Observer):
+        calls = 0
+
+        def stop_asked(self):  # an epoch asks after each of four steps, before its evaluation, and after it
+            self.calls += 1
+            return self.calls == 11
+
+    recipe = tiny(kind, tmp_path / "run", epochs=4)
+    with pytest.raises(Stopped):
+        recipe.execute(observer=AsksAfterEpochTwo())
+    stopped = RunDirectory.open(tmp_path / "run")
+    kept = load_checkpoint(stopped.checkpoint("last"))
+    assert (kept["epoch"], kept["trained"]["epoch"], len(stopped.records())) == (2, 2, 1)
+    resumed, _ = recipe.execute(resume=stopped)
+    assert without_seconds(resumed.records()) == without_seconds(alone.records())
+    for path in (alone.path / "checkpoints").iterdir():
+        assert_same_bits(load_checkpoint(resumed.checkpoint(path.stem)), load_checkpoint(path))
+
+
 @pytest.mark.parametrize("kind", [ATRecipe, FOMORecipe, AMPRecipe, KDSWARecipe])
 def test_a_run_that_saves_each_step_and_crashes_at_any_ends_with_the_same_bits(
     kind, tiny, tmp_path, assert_same_bits, monkeypatch

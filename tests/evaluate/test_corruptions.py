@@ -156,6 +156,13 @@ def test_the_official_files_are_read(official):
     assert float(pooled[0, 0, 0, 0]) == pytest.approx(50 / 255 / 4)
 
 
+def test_the_other_archive_is_refused(official):
+    (official / "labels.npy").unlink()
+    np.save(official / "labels.npy", np.tile(np.arange(10_000) % 100, 5).astype(np.uint8))
+    with pytest.raises(lethe.LetheError, match="has labels up to 99, CIFAR-10-C has 10 classes"):
+        OfficialCorruptions(official, "cifar10")
+
+
 def test_what_is_not_the_official_file_is_refused(official):
     with pytest.raises(lethe.LetheError, match="not of svhn"):
         OfficialCorruptions(official, "svhn")

@@ -74,13 +74,8 @@ def test_adversarial_training_takes_the_settings_of_awps_script(name, dataset, l
         assert (recipe.rwp.rwp_gamma, recipe.rwp.rwp_warmup) == (0.01, 5 if dataset == "svhn" else 0)
 
 
-def test_awp_over_trades_has_settings_of_its_own():
-    recipe = parse("awp", "--published", "--objective", "trades")
-    assert (recipe.awp.awp_gamma, recipe.awp.awp_warmup, recipe.robust.objective) == (0.005, 10, "trades")
-
-
 def falls_at(recipe):
-    """The epochs after which the scheduler lowers the rate."""
+    """The epochs, counted from 1, that are the first with a lower rate."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
     scheduler, rates = recipe.schedule.build(optimizer), [1.0]
@@ -88,7 +83,7 @@ def falls_at(recipe):
         optimizer.step()
         scheduler.step()
         rates.append(optimizer.param_groups[0]["lr"])
-    return [epoch for epoch in range(1, len(rates)) if rates[epoch] != rates[epoch - 1]]
+    return [epoch + 1 for epoch in range(1, recipe.schedule.epochs) if rates[epoch] != rates[epoch - 1]]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +91,7 @@ def falls_at(recipe):
     [
         ("trades", "wrn-34-10", 76, [75], 0.1, 2e-4, 6.0),
         ("mart", "resnet18", 120, [75, 90, 100], 0.01, 3.5e-3, 5.0),
-        ("mart --model wrn-34-10", "wrn-34-10", 90, [75], 0.1, 7e-4, 6.0),
+        ("mart --model wrn-34-10", "wrn-34-10", 90, [75, 90], 0.1, 7e-4, 6.0),
     ],
 )
 def test_trades_and_mart_take_the_settings_of_their_scripts(words, network, epochs, falls, lr, weight_decay, beta):
@@ -113,7 +108,7 @@ def test_kd_swa_takes_the_settings_of_its_script_and_keeps_its_teachers():
     recipe = parse("kd-swa", "--published", "--clean-teacher", "runs/a", "--robust-teacher", "runs/b")
     assert (recipe.distillation.clean_teacher, recipe.distillation.robust_teacher) == ("runs/a", "runs/b")
     assert (recipe.model.model, recipe.data.augment) == ("preact-resnet18", "crop-flip-zero")
-    assert falls_at(recipe) == [50, 150]
+    assert falls_at(recipe) == [51, 151]  # its scheduler falls after 50 and 150 epochs
     assert round(recipe.swa.swa_start * recipe.schedule.epochs) == 55
     c = recipe.distillation
     assert (c.clean_weight, c.robust_weight, c.temperature) == (0.1, 0.6, 2.0)
@@ -150,6 +145,7 @@ def test_the_regularisers_of_the_table_have_its_values():
     [
         ("sam --published", "no published settings for 'sam'"),
         ("trades --published --dataset cifar100", "no published settings for 'cifar100'"),
+        ("awp --published --objective trades", "no published settings for 'awp' over 'trades'"),
         ("fomo --published --objective mart", "no published settings for 'fomo' over 'mart'"),
         ("at --published --model vgg16", "no published settings for 'vgg16'"),
         ("amp --published --dataset digits", "no published settings for 'digits'"),

@@ -112,7 +112,10 @@ def _print_beside(evaluation: Evaluation, console: Console) -> None:
         for name, shares in corruptions["found"].items():
             mean = sum(shares) / len(shares)
             table.add_row(name.replace("_", " "), *(f"{100 * share:.1f}" for share in (*shares, mean)))
-        table.add_row("mean", *[""] * 5, f"{100 * mean_corruption_accuracy(corruptions['found']):.1f}")
+        if len(corruptions["found"]) == len(corruptions["made"]["names"]):
+            table.add_row("mean", *[""] * 5, f"{100 * mean_corruption_accuracy(corruptions['found']):.1f}")
+        else:
+            table.add_row("stopped: the rest is not measured yet", *[""] * 6)
         console.print(table)
     sharpness = sharpness_of(evaluation)
     if sharpness is not None:

@@ -13,12 +13,12 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopSignals:
-    """While this is entered, the first of these signals is remembered, and the second does what it always did.
+    """While this is entered, the first of these signals is remembered, and the second ends the process at once.
 
     Attributes:
         received: the signal that came; None: none did.
 
-    Outside the main thread, where Python cannot handle signals, nothing is changed.
+    Outside the main thread, where Python cannot handle signals, nothing is changed, nor where a signal is ignored.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -28,7 +28,8 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -40,4 +41,7 @@ class StopSignals:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         self.received = signal.Signals(number)
-        self.say("stopping after this step; the checkpoint is saved first (once more: stop at once)")
+        self.say(
+            "stopping after this step, or the evaluation under way; a checkpoint is saved first "
+            "(once more: stop at once)"
+        )

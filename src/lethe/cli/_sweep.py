@@ -36,7 +36,9 @@ def take_sweep(words: list[str]) -> list[tuple[str, list[str]]]:
     if (seeds := take(words, "--seeds")) is not None:
         axes.append(("--seed", _seeds(seeds)))
     for option, values in axes:
-        if [name for name, _ in axes].count(option) > 1 or any(w.partition("=")[0] == option for w in words):
+        if [name for name, _ in axes].count(option) > 1 or any(
+            word.partition("=")[0].replace("_", "-") == option for word in words
+        ):
             raise LetheError(f"{option} is given more than once: leave it out beside --sweep or --seeds.")
         if len(set(values)) < len(values):
             raise LetheError(f"{option} has the same value twice: {', '.join(values)}.")
@@ -75,8 +77,11 @@ def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_hel
             return 0
         path = Path(folder or f"runs/{recipe.name}-{recipe.data.dataset}-sweep") / name
         planned.append((path, replace(recipe, run=replace(recipe.run, out=str(path)))))
+    options = [recipe.options() for _, recipe in planned]
+    if any(one in options[:at] for at, one in enumerate(options)):
+        raise LetheError("two of these runs would be the same: leave one of the values out.")
     done = {path: _before(path, recipe) for path, recipe in planned}
-    finished = []
+    finished, failed = [], []
     for number, (path, recipe) in enumerate(planned, 1):
         directory = done[path]
         if directory is None or directory.summary() is None:
@@ -88,10 +93,17 @@ def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_hel
             except KeyboardInterrupt:
                 observer.end("stopped; the same command goes on")
                 return 128 + (observer.signals.received or signal.SIGINT)
+            except LetheError as error:  # it has diverged, say: that is no reason to lose the others
+                observer.end(f"{path}: error: {error}")
+                failed.append(path)
+                continue
             finally:
                 observer.end("")
         finished.append(directory)
-    print_sections(sections(group_runs(finished)), console)
+    if finished:
+        print_sections(sections(group_runs(finished)), console)
+    if failed:
+        raise LetheError(f"{len(failed)} of {len(planned)} runs failed: {', '.join(map(str, failed))}.")
     written = ", ".join(sorted({str(path.parent) for path, _ in planned}))
     console.print(f"written: {len(planned)} runs in {written}", markup=False, soft_wrap=True)
     return 0

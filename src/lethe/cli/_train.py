@@ -27,6 +27,8 @@ def command(words: list[str]) -> int:
     """Train, and print the run's table."""
     console = Console()
     if axes := take_sweep(words):
+        if "--resume" in words:
+            raise LetheError("--resume does not go with --seeds or --sweep: the same command goes on by itself.")
         return run_sweep(words, axes, HELP, console)
     resume = take(words, "--resume")
     directory = None

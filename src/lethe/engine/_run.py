@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import torch
 from torch import nn
 
 from lethe._check import LetheError
@@ -62,6 +63,7 @@ def run_training(
     observer = observer or Observer()
     metric = "clean" if attack is None else "robust"
     records: list[dict[str, Any]] = []
+    trained: dict[str, Any] | None = None  # the record of an epoch that waits for its evaluation
     if resume and not directory.checkpoint("last").is_file():
         directory.keep_records([])  # stopped in its first epoch: it begins anew
     elif resume:
@@ -73,7 +75,8 @@ def run_training(
                 f"the checkpoint {str(directory.checkpoint('last'))!r} does not fit the run's config."
             ) from error
         # Lines of epochs that the checkpoint does not have are trained again.
-        records = [r for r in directory.records() if r["epoch"] <= training.epoch]
+        trained = state.get("trained")
+        records = [r for r in directory.records() if r["epoch"] <= training.epoch - (trained is not None)]
         directory.keep_records(records)
     best = {
         prefix: max(
@@ -91,13 +94,15 @@ def run_training(
         observer.step(training.epoch + share)
         stop = observer.stop_asked()
         if stop or time.monotonic() - saved >= 60 * checkpoint_minutes:
+            if training.progress is not None and not torch.isfinite(training.progress.loss):
+                return  # the epoch will end with an error: keep the last good checkpoint
             save_checkpoint(directory.checkpoint("last"), training.state_dict())
             saved = time.monotonic()
         if stop:
             raise Stopped
 
-    while training.epoch < schedule.epochs:
-        record = train_epoch(
+    while trained is not None or training.epoch < schedule.epochs:
+        record = trained or train_epoch(
             training,
             splits.train,
             batch_size=schedule.batch_size,
@@ -105,6 +110,10 @@ def run_training(
             on_step=on_step,
         )
         if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
+            if trained is None:  # an evaluation may take longer than the epoch: it must not cost it
+                save_checkpoint(directory.checkpoint("last"), {**training.state_dict(), "trained": dict(record)})
+            if observer.stop_asked():
+                raise Stopped
             models: dict[str, nn.Module] = {"": training.model}
             if training.method.stable is not None:
                 models["stable/"] = training.method.stable
@@ -116,6 +125,7 @@ def run_training(
                     best[prefix] = value
                     weights = {"epoch": training.epoch, "model": model.state_dict()}
                     save_checkpoint(directory.checkpoint("best-stable" if prefix else "best"), weights)
+        trained = None
         directory.append(record)
         save_checkpoint(directory.checkpoint("last"), training.state_dict())
         saved = time.monotonic()

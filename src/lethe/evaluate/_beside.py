@@ -36,7 +36,7 @@ def measure_corruptions(
         batch_size: images at a time.
         on_progress: told how it goes.
     """
-    found = evaluation.found_beside("corruptions", {"source": corruptions.source} | how)
+    found = evaluation.found_beside("corruptions", {"source": corruptions.source, "names": corruptions.names} | how)
     for number, name in enumerate(corruptions.names):
         if name in found:
             continue

@@ -154,7 +154,7 @@ class MadeCorruptions:
     """Corruptions of any image set, of five severities, made from a seed.
 
     Strengths are those of CIFAR-10-C's script (Hendrycks and Dietterich, ICLR 2019; ``make_cifar_c.py``), lengths in
-    pixels, but the operations are torchvision's or written here, motion blur's lengths are our own, and nine of the
+    pixels, but the operations are torchvision's or written here, motion blur's lengths are our own, and seven of the
     official fifteen are missing: **accuracies are not comparable with CIFAR-10-C's.**
 
     Attributes:

@@ -62,6 +62,13 @@ class OfficialCorruptions:
                 "archive there, or leave --corruptions-dir out and have corruptions made."
             )
 
+        largest = int(self._read("labels", (5 * TEST_SIZE,)).max())
+        name, classes = FOLDERS[self.dataset]
+        if largest + 1 != classes:
+            raise LetheError(
+                f"{str(self.folder)!r} has labels up to {largest}, {name} has {classes} classes: name its own folder."
+            )
+
     @property
     def source(self) -> str:
         """What they are."""

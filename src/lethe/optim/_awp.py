@@ -153,7 +153,7 @@ class AWPConfig:
     awp_gamma: float = 0.01
     """Length of the perturbation, as a share of each tensor's norm. The paper: 0.01 with PGD-AT, 0.005 with TRADES."""
     awp_warmup: int = 0
-    """Epochs before weights are perturbed. The code: 0, on SVHN 5, with TRADES 10."""
+    """Epochs before weights are perturbed. The code: 0, on SVHN 5, with TRADES 9 (it counts from 1)."""
 
     def __post_init__(self) -> None:
         non_negative("awp_gamma", self.awp_gamma)

@@ -46,18 +46,16 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
     PreActResNet-18 or WRN-34-10, 200 epochs of batches of 128, SGD with momentum 0.9, weight decay 5e-4, learning rate
     0.1 (SVHN 0.01) falling at one half and three quarters; PGD-10 with epsilon 8/255 and steps of 2/255 (SVHN 1/255),
     PGD-20 for evaluation. CIFAR-10 is reflect-padded, cropped and flipped, CIFAR-100 padded with black, cropped,
-    flipped and turned. On SVHN AWP and RWP begin to perturb in the sixth epoch. AWP over TRADES: gamma 0.005, from
-    the eleventh epoch on. FOMO's schedule and optimizer, as far as they are known, agree with these; what it forgets,
+    flipped and turned. On SVHN AWP and RWP begin to perturb in the sixth epoch.
+    FOMO's schedule and optimizer, as far as they are known, agree with these; what it forgets,
     and when, stays at this library's unverified defaults.
     """
     dataset = _one_of(chosen, "dataset", ("cifar10", "cifar100", "svhn"))
     network = _one_of(chosen, "model", ("preact-resnet18", "wrn-34-10"))
     objective = ObjectiveConfig() if chosen is None else chosen.robust
-    over_trades = kind is AWPRecipe and objective.objective == "trades"
-    if objective.objective != "pgd-at" and not over_trades:
+    if objective.objective != "pgd-at":
         raise LetheError(
-            f"no published settings for {kind.name!r} over {objective.objective!r}: there are some over pgd-at, and of "
-            "awp over trades."
+            f"no published settings for {kind.name!r} over {objective.objective!r}: there are some over pgd-at."
         )
     house_numbers = dataset == "svhn"
     augment = {"cifar10": "crop-flip", "cifar100": "crop-flip-rotate", "svhn": "none"}[dataset]
@@ -70,9 +68,9 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
         robust=objective,
         evaluation=EVALUATED,
     )
-    warmup = 10 if over_trades else 5 if house_numbers else 0
+    warmup = 5 if house_numbers else 0
     if isinstance(recipe, AWPRecipe):
-        recipe = replace(recipe, awp=AWPConfig(awp_gamma=0.005 if over_trades else 0.01, awp_warmup=warmup))
+        recipe = replace(recipe, awp=AWPConfig(awp_gamma=0.01, awp_warmup=warmup))
     if isinstance(recipe, RWPRecipe):
         recipe = replace(recipe, rwp=RWPConfig(rwp_warmup=warmup))
     return recipe
@@ -81,22 +79,22 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
 def _trades_or_mart(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustRecipe:
     """Settings of ``yaodongyu/TRADES`` and ``YisenWang/MART``, on CIFAR-10.
 
-    TRADES: WRN-34-10, 76 epochs, learning rate 0.1 falling at the 75th, weight decay 2e-4, beta 6. MART: ResNet-18 by
-    default, 120 epochs, learning rate 0.01 falling at 75, 90 and 100, weight decay 3.5e-3, beta 5; or WRN-34-10, 90
-    epochs, 0.1 falling at 75, 7e-4, beta 6. Both: batches of 128, momentum 0.9, black padding, PGD-10 with epsilon
-    0.031 and steps of 0.007. They evaluate by PGD-20 with steps of 0.003, here with the attack's own, and
-    initialise networks otherwise.
+    TRADES: WRN-34-10, 76 epochs, learning rate 0.1 falling with the 75th, weight decay 2e-4, beta 6. MART: ResNet-18
+    by default, 120 epochs, learning rate 0.01 falling with the 75th, 90th and 100th, weight decay 3.5e-3, beta 5; or
+    WRN-34-10, 90 epochs, 0.1 falling with the 75th and the last, 7e-4, beta 6. Both: batches of 128, momentum 0.9,
+    black padding, PGD-10 with epsilon 0.031 and steps of 0.007. They evaluate by PGD-20 with steps of 0.003, here with
+    the attack's own, and initialise networks otherwise.
     """
     _one_of(chosen, "dataset", ("cifar10",))
     trades = kind.name == "trades"
     network = _one_of(chosen, "model", ("wrn-34-10",) if trades else ("resnet18", "wrn-34-10"))
     falls: tuple[int, ...]
     if trades:
-        epochs, falls, lr, weight_decay, beta = 76, (75,), 0.1, 2e-4, 6.0
+        epochs, falls, lr, weight_decay, beta = 76, (74,), 0.1, 2e-4, 6.0
     elif network == "resnet18":
-        epochs, falls, lr, weight_decay, beta = 120, (75, 90, 100), 0.01, 3.5e-3, 5.0
+        epochs, falls, lr, weight_decay, beta = 120, (74, 89, 99), 0.01, 3.5e-3, 5.0
     else:
-        epochs, falls, lr, weight_decay, beta = 90, (75,), 0.1, 7e-4, 6.0
+        epochs, falls, lr, weight_decay, beta = 90, (74, 89), 0.1, 7e-4, 6.0
     return kind(
         data=DataConfig(dataset="cifar10", augment="crop-flip-zero"),
         model=ModelConfig(model=network),

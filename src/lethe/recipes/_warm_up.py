@@ -23,6 +23,6 @@ class WarmUp(NoMethod):
         self._gammas = [group["gamma"] for group in optimizer.param_groups]
 
     def begin_epoch(self, epoch: int) -> None:
-        """Set ``gamma`` for this epoch; it follows from the epoch alone, so a resumed run needs no more."""
+        """Set ``gamma`` for this epoch; within one, a resumed run has it from the optimizer's state."""
         for group, gamma in zip(self.optimizer.param_groups, self._gammas, strict=True):
             group["gamma"] = 0.0 if epoch < self.epochs else gamma
