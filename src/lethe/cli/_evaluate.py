@@ -119,7 +119,7 @@ def _print_beside(evaluation: Evaluation, console: Console) -> None:
         console.print(table)
     sharpness = sharpness_of(evaluation)
     if sharpness is not None:
-        table = Table("radius, % of each tensor's norm", *(f"{100 * radius:g}" for radius in sharpness.radii))
+        table = Table("radius, % of each tensor's norm", *(f"{100 * share:g}" for share in sharpness.radii))
         table.add_row("worst cross-entropy on training images", *(f"{loss:.3g}" for loss in sharpness.worst))
         console.print(table)
         if evaluation.path is not None:

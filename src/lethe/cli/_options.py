@@ -21,8 +21,11 @@ RecipeType = TypeVar("RecipeType", bound=Recipe)
 Options = TypeVar("Options")
 
 registry = ConstructorRegistry()
-TAKEN = ("--config", "--published", "--resume", "--seeds", "--sweep")
-"""Options beside the recipe's own, which commands take out of the words first."""
+TAKEN = {
+    "train": ("--config", "--published", "--resume", "--seeds", "--sweep"),
+    "anytime": ("--config", "--published"),
+}
+"""Options beside the recipe's own, which a command takes out of the words first."""
 
 
 @registry.primitive_rule
@@ -110,7 +113,7 @@ def _parse(command: str, words: list[str], default: RecipeType, extra_help: str)
     """The default recipe, changed as the words say; None after printing help."""
     kind = type(default)
     description = f"{(kind.__doc__ or '').strip()}\n\nSource: {kind.source}. Cost: {kind.cost}.{extra_help}"
-    return parse_options(f"lethe {command} {default.name}", words, default, description, TAKEN)
+    return parse_options(f"lethe {command} {default.name}", words, default, description, TAKEN[command])
 
 
 def parse_options(

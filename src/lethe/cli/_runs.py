@@ -57,10 +57,9 @@ def _row(directory: RunDirectory) -> tuple[str, ...]:
 
 def _measured(records: list[dict[str, object]]) -> tuple[str, BestLast | None]:
     """The first that there is of these, as one reads them."""
-    for prefix in ("stable/", ""):
-        for metric in ("robust", "clean"):
-            numbers = best_last(records, metric, prefix)
-            if numbers is not None and (metric == "robust" or best_last(records, "robust") is None):
+    for metric in ("robust", "clean"):
+        for prefix in ("stable/", ""):
+            if (numbers := best_last(records, metric, prefix)) is not None:
                 return f"{metric}{', stable' if prefix else ''}", numbers
     return "", None
 

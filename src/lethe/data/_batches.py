@@ -37,7 +37,7 @@ def batches(
     if count == 0:
         raise LetheError("there is no image in this set to cut into batches.")
     if order is None and shuffle is not None:
-        order = torch.randperm(count, generator=shuffle, device=shuffle.device)
+        order = draw_order(count, shuffle)
     if order is not None:
         order = order.to(data.labels.device)
     starts = list(range(0, count, size))
@@ -47,6 +47,11 @@ def batches(
         at = slice(start, stop) if order is None else order[start:stop]
         x = as_float(data.images[at])
         yield _plainly_laid_out(x if shuffle is None else augment(x, shuffle)), data.labels[at]
+
+
+def draw_order(count: int, generator: torch.Generator) -> Tensor:
+    """The order of an epoch's images."""
+    return torch.randperm(count, generator=generator, device=generator.device)
 
 
 def _plainly_laid_out(x: Tensor) -> Tensor:

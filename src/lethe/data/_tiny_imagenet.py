@@ -24,8 +24,7 @@ def read_tiny_imagenet(folder: str | None, *, train: bool, classes: int = CLASSE
 
     The published test images have no labels, so the validation folder is the test set, as everywhere in the
     literature. It is a single folder with ``val_annotations.txt``; one that was sorted into a folder a class is read
-    as well. Classes are numbered by their sorted names. Grey images become RGB. All images are decoded, which takes
-    half a minute.
+    as well. Classes are numbered by their sorted names. Grey images become RGB. All images are decoded.
 
     Args:
         folder: ``tiny-imagenet-200``, or the folder that holds it.

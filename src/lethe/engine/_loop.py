@@ -15,8 +15,9 @@ from torch.optim.lr_scheduler import LRScheduler
 from lethe._check import LetheError
 from lethe.data import Augmentation, ImageSet, batches
 from lethe.data._augment import none
+from lethe.data._batches import draw_order
+from lethe.engine._epoch_progress import EpochProgress
 from lethe.engine._method import WeightMethod
-from lethe.engine._progress import EpochProgress
 from lethe.objectives import Batch, Objective
 
 
@@ -184,12 +185,9 @@ def _left_of_the_epoch(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The batches that are not done yet, in the epoch's own order."""
     generator = t.generators["data"]
-    if progress.batches == 0:
-        yield from batches(data, batch_size, shuffle=generator, augment=augment)
-        return
-    # The order is drawn again from where the epoch began; augmentation goes on from where the checkpoint was made.
     now = generator.get_state()
     generator.set_state(progress.order)
-    order = torch.randperm(len(data), generator=generator, device=generator.device)
-    generator.set_state(now)
-    yield from batches(data, batch_size, shuffle=generator, augment=augment, order=order, skip=progress.batches)
+    order = draw_order(len(data), generator)
+    if progress.batches:  # the order was drawn again: augmentation goes on from where the checkpoint was made
+        generator.set_state(now)
+    return batches(data, batch_size, shuffle=generator, augment=augment, order=order, skip=progress.batches)

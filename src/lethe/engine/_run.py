@@ -111,7 +111,7 @@ def run_training(
         )
         if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
             if trained is None:  # an evaluation may take longer than the epoch: it must not cost it
-                save_checkpoint(directory.checkpoint("last"), {**training.state_dict(), "trained": dict(record)})
+                save_checkpoint(directory.checkpoint("last"), {**training.state_dict(), "trained": record})
             if observer.stop_asked():
                 raise Stopped
             models: dict[str, nn.Module] = {"": training.model}

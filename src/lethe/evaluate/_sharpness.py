@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,8 +16,11 @@ from torch import Tensor, nn
 from lethe._check import LetheError, at_least, non_negative
 from lethe._guard import evaluation_mode
 from lethe.data import ImageSet, batches
+from lethe.evaluate._evaluation import Evaluation, OnProgress
 
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1)
+LINE = tuple(round(-1 + 0.1 * i, 1) for i in range(21))
+GRID = tuple(round(-1 + 0.2 * i, 1) for i in range(11))
 
 
 @dataclass(frozen=True)
@@ -70,15 +75,14 @@ def worst_loss(
     found: list[float] = []
     with _moved(model) as (weights, start):
         lengths = [w.norm() for w in start]
-        largest = _loss(model, data, batch_size)
+        largest, slopes = _slope(model, weights, data, batch_size)
         for radius in radii:
             for _ in range(steps if radius else 0):
-                for w, w0, length, g in zip(
-                    weights, start, lengths, _slope(model, weights, data, batch_size), strict=True
-                ):
+                for w, w0, length, g in zip(weights, start, lengths, slopes, strict=True):
                     gap = w + g * (2 * radius / steps * length / g.norm().clamp(min=1e-30)) - w0
                     w.copy_(w0 + gap * (radius * length / gap.norm().clamp(min=1e-30)).clamp(max=1.0))
-                largest = max(largest, _loss(model, data, batch_size))
+                loss, slopes = _slope(model, weights, data, batch_size)
+                largest = math.inf if math.isnan(loss) else max(largest, loss)
             found.append(largest)
     return found
 
@@ -126,6 +130,50 @@ def slices(
         return [at(a, 0.0) for a in line], [[at(a, b) for a in grid] for b in grid]
 
 
+def measure_sharpness(
+    model: nn.Module,
+    data: ImageSet,
+    evaluation: Evaluation,
+    how: dict[str, Any],
+    *,
+    seed: int = 0,
+    batch_size: int = 250,
+    on_progress: OnProgress = lambda name, share: None,
+) -> None:
+    """Add the loss around the weights: the worst within growing radii, and slices along random directions.
+
+    Args:
+        model: on the images' device; its weights are restored to the bit.
+        data: images that the loss is of.
+        evaluation: gets ``sharpness``; one that is there and was made alike is not measured again.
+        how: what else decides it: which images.
+        seed: of the directions.
+        batch_size: images at a time.
+        on_progress: told how it goes.
+    """
+    found = evaluation.found_beside("sharpness", {"seed": seed, "images": len(data)} | how)
+    if found:
+        return
+    on_progress("sharpness", 0.0)
+    worst = worst_loss(model, data, RADII, batch_size=batch_size)
+    on_line, on_grid = slices(
+        model, data, LINE, GRID, seed=seed, batch_size=batch_size, on_progress=lambda s: on_progress("sharpness", s)
+    )
+    found.update(Sharpness(list(RADII), worst, list(LINE), on_line, list(GRID), on_grid).content())
+    evaluation.save()
+
+
+def sharpness_of(evaluation: Evaluation) -> Sharpness | None:
+    """The sharpness that an evaluation holds; None if it was not measured."""
+    found = evaluation.beside.get("sharpness", {}).get("found")
+    return Sharpness(**found) if found else None
+
+
+def picture_of(path: Path) -> Path:
+    """Where the picture of a results file's sharpness lies."""
+    return path.with_name(path.stem + "-sharpness.png")
+
+
 def _direction(weight: Tensor, generator: torch.Generator) -> Tensor:
     drawn = torch.randn(weight.shape, generator=generator).to(weight)
     filters = tuple(range(1, weight.ndim))
@@ -156,9 +204,11 @@ def _loss(model: nn.Module, data: ImageSet, batch_size: int) -> float:
     return float(total) / len(data)
 
 
-def _slope(model: nn.Module, weights: list[nn.Parameter], data: ImageSet, batch_size: int) -> list[Tensor]:
-    """The gradient of the mean loss; nothing is written into ``.grad``."""
-    total = [torch.zeros_like(w) for w in weights]
+def _slope(
+    model: nn.Module, weights: list[nn.Parameter], data: ImageSet, batch_size: int
+) -> tuple[float, list[Tensor]]:
+    """The mean loss and its gradient; nothing is written into ``.grad``."""
+    total, slopes = torch.zeros((), device=data.labels.device), [torch.zeros_like(w) for w in weights]
     flags = [w.requires_grad for w in weights]
     try:
         for w in weights:
@@ -167,10 +217,11 @@ def _slope(model: nn.Module, weights: list[nn.Parameter], data: ImageSet, batch_
             with torch.enable_grad():
                 loss = F.cross_entropy(model(x), y, reduction="sum") / len(data)
             found = torch.autograd.grad(loss, weights, allow_unused=True)
-            for sum_, gradient in zip(total, found, strict=True):
+            total += loss.detach()
+            for slope, gradient in zip(slopes, found, strict=True):
                 if gradient is not None:
-                    sum_ += gradient
+                    slope += gradient
     finally:
         for w, flag in zip(weights, flags, strict=True):
             w.requires_grad_(flag)
-    return total
+    return float(total), slopes

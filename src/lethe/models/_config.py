@@ -21,6 +21,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "preact-resnet18": preact_resnet18,
     "wrn-34-10": wrn_34_10,
     "resnet18": partial(SmallStemResNet, 18),
+    "resnet50": partial(SmallStemResNet, 50),
     "preact-resnet18-amp": AMPPreActResNet18,
     "vgg16": VGG16,
     "wrn-28-10": partial(WideResNet, 28, 10),
