@@ -32,8 +32,8 @@ def main() -> None:
     asked = parser.parse_args()
     capability, threads = torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
     lines = [
-        f"PGD-5, fp32, channels-last, median of {asked.rounds} alternating rounds; CPU, {capability}, {threads} threads, "
-        f"torch {torch.__version__}; commit {commit()}",
+        f"PGD-5, fp32, channels-last, median of {asked.rounds} alternating rounds; CPU, {capability}, "
+        f"{threads} threads, torch {torch.__version__}; commit {commit()}",
         "",
         "| network | batch norms, folded | seconds | seconds folded | saved | convolutions' share of the plain one |",
         "|---|---:|---:|---:|---:|---:|",
@@ -59,8 +59,8 @@ def main() -> None:
         norms = [sum(isinstance(m, torch.nn.BatchNorm2d) for m in n.modules()) for n in (plain, folded)]
         before, after = (statistics.median(times) for times in seconds.values())
         lines.append(
-            f"| {name}, {side}×{side}, batch {count} | {norms[0]}, {norms[0] - norms[1]} | {before:.3g} | {after:.3g} | "
-            f"{1 - after / before:.1%} | {share:.0%} |"
+            f"| {name}, {side}×{side}, batch {count} | {norms[0]}, {norms[0] - norms[1]} | {before:.3g} | "
+            f"{after:.3g} | {1 - after / before:.1%} | {share:.0%} |"
         )
     page = "\n".join(lines) + "\n"
     print(page)
