@@ -11,6 +11,10 @@ class LetheError(ValueError):
     """A mistake in what the user asked for: the message is one line, says what is wrong and what to do."""
 
 
+class Told(LetheError):
+    """The same, in a process beside the one that tells the user."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known word, or an empty string."""
     matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)

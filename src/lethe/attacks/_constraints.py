@@ -11,11 +11,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lethe._rows import Source, draw
+
 
 class Constraint(Protocol):
     """A ball of a norm; tensors are (B, C, H, W) and every image has its own ball."""
 
-    def random_start(self, x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+    def random_start(self, x: Tensor, epsilon: float, generator: Source) -> Tensor:
         """A perturbation drawn from the ball."""
         ...
 
@@ -28,12 +30,6 @@ class Constraint(Protocol):
         ...
 
 
-def _draw(x: Tensor, generator: torch.Generator | None, *, normal: bool = False) -> Tensor:
-    device = x.device if generator is None else generator.device
-    make = torch.randn if normal else torch.rand
-    return make(x.shape, generator=generator, device=device).to(x)
-
-
 def _per_image(values: Tensor, like: Tensor) -> Tensor:
     return values.view(-1, *[1] * (like.dim() - 1))
 
@@ -41,9 +37,9 @@ def _per_image(values: Tensor, like: Tensor) -> Tensor:
 class Linf:
     """The l∞ ball: no pixel moves by more than epsilon."""
 
-    def random_start(self, x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+    def random_start(self, x: Tensor, epsilon: float, generator: Source) -> Tensor:
         """Uniform in the ball."""
-        return (2 * _draw(x, generator) - 1) * epsilon
+        return (2 * draw(x.shape, generator, x) - 1) * epsilon
 
     def step(self, gradient: Tensor, step_size: float) -> Tensor:
         """The sign of the gradient, scaled."""
@@ -57,10 +53,10 @@ class Linf:
 class L2:
     """The l2 ball: the perturbation of an image is no longer than epsilon."""
 
-    def random_start(self, x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+    def random_start(self, x: Tensor, epsilon: float, generator: Source) -> Tensor:
         """Uniform in the ball: a random direction, and a radius whose n-th power is uniform."""
-        direction = self.step(_draw(x, generator, normal=True), 1.0)
-        radius = _draw(x[:, :1, :1, :1].reshape(-1), generator) ** (1.0 / x[0].numel())
+        direction = self.step(draw(x.shape, generator, x, normal=True), 1.0)
+        radius = draw(x.shape[:1], generator, x) ** (1.0 / x[0].numel())
         return direction * _per_image(radius, x) * epsilon
 
     def step(self, gradient: Tensor, step_size: float) -> Tensor:
@@ -78,9 +74,9 @@ def _lengths(images: Tensor) -> Tensor:
     return lengths
 
 
-def small_normal(x: Tensor, epsilon: float, generator: torch.Generator | None) -> Tensor:
+def small_normal(x: Tensor, epsilon: float, generator: Source) -> Tensor:
     """A perturbation from N(0, 0.001²) a pixel, whatever epsilon is, as TRADES' and MART's code has it."""
-    return 0.001 * _draw(x, generator, normal=True)
+    return 0.001 * draw(x.shape, generator, x, normal=True)
 
 
 CONSTRAINTS: dict[str, Constraint] = {"linf": Linf(), "l2": L2()}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lethe._batch_statistics import frozen_batch_statistics
 from lethe._check import LetheError, at_least, non_negative, one_of
 from lethe._guard import evaluation_mode
+from lethe._rows import Source
 from lethe.attacks._constraints import CONSTRAINTS, small_normal
 from lethe.attacks._losses import LOSSES
 
@@ -92,14 +93,15 @@ class PGD:
             # kl knows no labels; a lower dlr of the target may as well be a larger spread of the others.
             raise LetheError(f"the {self.loss} loss cannot be targeted: use ce or margin.")
 
-    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def __call__(self, model: nn.Module, x: Tensor, y: Tensor, generator: Source = None) -> Tensor:
         """Attack a batch.
 
         Args:
             model: from images (B, C, H, W) in [0, 1] to logits (B, K); normalisation lives inside it.
             x: images in [0, 1], floating point.
             y: labels, (B,); with ``targeted`` the classes to reach.
-            generator: source of the random start; None is torch's global one.
+            generator: source of the random start; None is torch's global one. Rows of a larger batch draw what that
+                would have drawn for them (:class:`lethe._rows.Rows`).
 
         Returns:
             Images in [0, 1], within ``epsilon`` of ``x``, detached; the last iterate, whether or not it fools
@@ -149,7 +151,7 @@ class PGD:
                 adversarial = torch.where(fooled, here, adversarial)
         return adversarial.detach()
 
-    def _start(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+    def _start(self, x: Tensor, generator: Source) -> Tensor:
         if not self.random_start or self.epsilon == 0:
             return x
         draw = small_normal if self.initial == "normal" else CONSTRAINTS[self.norm].random_start
@@ -184,7 +186,7 @@ class PGD:
             if self.channels_last:
                 images = images.contiguous(memory_format=torch.channels_last)
             logits = network(images)
-            return logits.float() if self.bf16 else logits
+            return logits.float() if logits.dtype in (torch.bfloat16, torch.float16) else logits
 
         return forward
 

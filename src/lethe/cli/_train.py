@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -25,7 +26,7 @@ HELP = """
 
 def command(words: list[str]) -> int:
     """Train, and print the run's table."""
-    console = Console()
+    console = Console(quiet=os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0")  # one process speaks
     if axes := take_sweep(words):
         if "--resume" in words:
             raise LetheError("--resume does not go with --seeds or --sweep: the same command goes on by itself.")

@@ -20,6 +20,8 @@ def batches(
     augment: Augmentation = none,
     order: Tensor | None = None,
     skip: int = 0,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield images (B, C, H, W), float32 in [0, 1], and labels (B,); the last batch may be smaller.
 
@@ -30,8 +32,11 @@ def batches(
         augment: applied when shuffling.
         order: with ``shuffle`` the order to take, which is then not drawn.
         skip: leave out so many batches at the beginning, and what their augmentation would draw.
+        rank: which part of each batch to yield (:func:`part_of`); augmentation draws for the whole batch.
+        ranks: of how many parts.
 
-    A last batch of a single image is joined to the one before: batch norm cannot train on one.
+    A last batch of a single image, or of fewer than two a rank, is joined to the one before: batch norm cannot train
+    on one.
     """
     count = len(data)
     if count == 0:
@@ -40,13 +45,25 @@ def batches(
         order = draw_order(count, shuffle)
     if order is not None:
         order = order.to(data.labels.device)
-    starts = list(range(0, count, size))
-    if len(starts) > 1 and count - starts[-1] == 1:
-        starts.pop()
-    for start, stop in list(zip(starts, [*starts[1:], count], strict=True))[skip:]:
+    for start, stop in cut(count, size, ranks)[skip:]:
         at = slice(start, stop) if order is None else order[start:stop]
         x = as_float(data.images[at])
-        yield _plainly_laid_out(x if shuffle is None else augment(x, shuffle)), data.labels[at]
+        x = x if shuffle is None else augment(x, shuffle)
+        mine = part_of(stop - start, rank, ranks)
+        yield _plainly_laid_out(x[mine]), data.labels[at][mine]
+
+
+def cut(count: int, size: int, ranks: int = 1) -> list[tuple[int, int]]:
+    """Where each batch of ``count`` images begins and where it ends."""
+    starts = list(range(0, count, size))
+    if len(starts) > 1 and count - starts[-1] < 2 * ranks:
+        starts.pop()
+    return list(zip(starts, [*starts[1:], count], strict=True))
+
+
+def part_of(count: int, rank: int, ranks: int) -> slice:
+    """The rows of a batch that belong to this rank: all ranks have as many, or one more."""
+    return slice(count * rank // ranks, count * (rank + 1) // ranks)
 
 
 def draw_order(count: int, generator: torch.Generator) -> Tensor:

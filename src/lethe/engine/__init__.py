@@ -1,17 +1,23 @@
 """The loop, its checkpoints and its run directories. It knows no method by name."""
 
 from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
+from lethe.engine._compute import Compute, ComputeConfig
 from lethe.engine._config import RunConfig, ScheduleConfig
-from lethe.engine._loop import Training, train_epoch
+from lethe.engine._loop import train_epoch
 from lethe.engine._method import NoMethod, WeightMethod
 from lethe.engine._observer import Observer
+from lethe.engine._processes import Processes, processes
 from lethe.engine._run import Stopped, run_training
 from lethe.engine._run_directory import RunDirectory
 from lethe.engine._seeds import generators
+from lethe.engine._training import Training
 
 __all__ = [
+    "Compute",
+    "ComputeConfig",
     "NoMethod",
     "Observer",
+    "Processes",
     "RunConfig",
     "RunDirectory",
     "ScheduleConfig",
@@ -20,6 +26,7 @@ __all__ = [
     "WeightMethod",
     "generators",
     "load_checkpoint",
+    "processes",
     "run_training",
     "save_checkpoint",
     "train_epoch",

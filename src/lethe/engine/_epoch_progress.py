@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,8 @@ class EpochProgress:
         event: what the method did at the beginning.
         batches: steps that are done.
         seen: images that they had.
-        loss: sum of the losses of these images.
-        correct: number of them that were classified right.
+        loss: sum of the losses of this process's part of these images.
+        correct: number of the part that was classified right.
         seconds: that they took.
     """
 
@@ -37,11 +38,12 @@ class EpochProgress:
         zero, none = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
         return cls(order, None if event is None else str(event), zero, none)
 
-    def state_dict(self) -> dict[str, Any]:
-        """As a checkpoint holds it."""
-        return {**vars(self), "loss": self.loss.clone(), "correct": self.correct.clone()}
+    def state_dict(self, total: Callable[[Tensor], Tensor]) -> dict[str, Any]:
+        """As a checkpoint holds it; ``total`` sums over the processes of the run."""
+        return {**vars(self), "loss": total(self.loss).clone(), "correct": total(self.correct).clone()}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], device: torch.device) -> EpochProgress:
-        """From a checkpoint, on the model's device."""
-        return cls(**{**state, "loss": state["loss"].to(device), "correct": state["correct"].to(device)})
+    def from_state(cls, state: dict[str, Any], device: torch.device, *, ours: bool = True) -> EpochProgress:
+        """From a checkpoint, on the model's device; the sums are one process's, and 0 in the others."""
+        loss, correct = (state[name].to(device) * ours for name in ("loss", "correct"))
+        return cls(**{**state, "loss": loss, "correct": correct})

@@ -4,91 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 
 from lethe._check import LetheError
+from lethe._rows import Rows
 from lethe.data import Augmentation, ImageSet, batches
 from lethe.data._augment import none
-from lethe.data._batches import draw_order
+from lethe.data._batches import cut, draw_order, part_of
 from lethe.engine._epoch_progress import EpochProgress
-from lethe.engine._method import WeightMethod
-from lethe.objectives import Batch, Objective
-
-
-@dataclass
-class Training:
-    """Everything that training moves, and therefore everything that a checkpoint holds.
-
-    Attributes:
-        model: the working network.
-        optimizer: any torch optimizer whose ``step`` takes a closure.
-        scheduler: stepped once an epoch.
-        objective: makes batches ready and turns them into a loss.
-        method: what else acts on the weights.
-        generators: the run's random streams; the loop draws from ``data`` and ``attack``.
-        clip_norm: global norm that the gradients of every pass are clipped to; None: not clipped.
-        epoch: finished epochs.
-        progress: of the epoch that is under way; None between epochs.
-    """
-
-    model: nn.Module
-    optimizer: Optimizer
-    scheduler: LRScheduler
-    objective: Objective
-    method: WeightMethod
-    generators: dict[str, torch.Generator]
-    clip_norm: float | None = None
-    epoch: int = 0
-    progress: EpochProgress | None = None
-
-    def backward(self, loss: Tensor) -> None:
-        """Take the gradient of one pass, clipped."""
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm)
-
-    def state_dict(self) -> dict[str, Any]:
-        """The state, made of tensors, numbers and strings alone."""
-        return {
-            "epoch": self.epoch,
-            "progress": None if self.progress is None else self.progress.state_dict(),
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict(),
-            "method": self.method.state_dict(),
-            "generators": {name: g.get_state() for name, g in self.generators.items()},
-            "torch_generators": self._torch_generators(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load what :meth:`state_dict` returned; training then goes on to the bit."""
-        self.epoch = int(state["epoch"])
-        device = next(self.model.parameters()).device
-        progress = state.get("progress")  # which checkpoints of version 0.1.0 do not have
-        self.progress = None if progress is None else EpochProgress.from_state(progress, device)
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
-        self.method.load_state_dict(state["method"])
-        for name, generator in self.generators.items():
-            generator.set_state(state["generators"][name])
-        torch.set_rng_state(state["torch_generators"]["cpu"])
-        if device.type == "cuda" and "cuda" in state["torch_generators"]:
-            torch.cuda.set_rng_state(state["torch_generators"]["cuda"], device)
-
-    def _torch_generators(self) -> dict[str, Tensor]:
-        """Of torch's own generators, which dropout draws from."""
-        states = {"cpu": torch.get_rng_state()}
-        device = next(self.model.parameters()).device
-        if device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(device)
-        return states
+from lethe.engine._training import Training
+from lethe.objectives import Batch
 
 
 def train_epoch(
@@ -108,7 +36,7 @@ def train_epoch(
     Args:
         training: moved in place.
         data: training images, on the model's device.
-        batch_size: images in a batch.
+        batch_size: images in a batch, over all devices and micro-batches.
         augment: of the images.
         on_step: told the share of the epoch that is done, after each step; ``training`` can be saved there.
 
@@ -121,34 +49,19 @@ def train_epoch(
         LetheError: the loss is not finite.
     """
     started, t = time.perf_counter(), training
+    processes = t.compute.processes
     learning_rate = float(t.optimizer.param_groups[0]["lr"])
     if t.progress is None:
         event = t.method.begin_epoch(t.epoch)
         t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device)
     progress, before = t.progress, t.progress.seconds
     t.model.train()
-    for x, y in _left_of_the_epoch(t, progress, data, batch_size, augment):
-        batch = t.objective.prepare(t.model, x, y, t.generators["attack"])
-
-        def closure(batch: Batch = batch) -> tuple[Tensor, Tensor]:
-            t.optimizer.zero_grad()
-            loss, logits = t.objective.loss(t.model, batch)
-            loss = loss + t.method.consistency(batch.images, logits)
-            t.backward(loss)
-            return loss.detach(), logits.detach()
-
-        def ascend(batch: Batch = batch) -> None:
-            t.optimizer.zero_grad()
-            if t.objective.ascent_loss is not None:
-                t.backward(t.objective.ascent_loss(t.model, batch))
-
-        closures = (closure,) if t.objective.ascent_loss is None else (closure, ascend)
-        # torch types a closure's result as float; it hands back whatever the closure returned.
-        loss, logits = cast("tuple[Tensor, Tensor]", cast("Any", t.optimizer).step(*closures))
+    for x, y, first, total in _left_of_the_epoch(t, progress, data, batch_size, augment):
+        loss, correct = _step(t, x, y, first, total)
         t.method.end_step()
-        progress.loss += loss * len(y)
-        progress.correct += (logits.argmax(1) == y).sum()
-        progress.seen += len(y)
+        progress.loss += loss
+        progress.correct += correct
+        progress.seen += total
         progress.batches += 1
         progress.seconds = before + time.perf_counter() - started
         if on_step is not None:
@@ -162,8 +75,8 @@ def train_epoch(
     t.scheduler.step()
     t.epoch += 1
     t.progress = None
-    mean_loss = float(progress.loss) / progress.seen
-    if not torch.isfinite(progress.loss):
+    mean_loss = float(processes.sum(progress.loss)) / progress.seen
+    if not torch.isfinite(torch.tensor(mean_loss)):
         raise LetheError(
             f"the loss is {mean_loss} in epoch {t.epoch}: training has diverged. "
             "Lower --lr, or what perturbs the weights."
@@ -172,7 +85,7 @@ def train_epoch(
         "epoch": t.epoch,
         "lr": learning_rate,
         "train/loss": mean_loss,
-        "train/accuracy": int(progress.correct) / progress.seen,
+        "train/accuracy": int(processes.sum(progress.correct)) / progress.seen,
         "seconds": round(before + time.perf_counter() - started, 3),
     }
     if progress.event is not None:
@@ -180,14 +93,87 @@ def train_epoch(
     return record
 
 
+def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Tensor, Tensor]:
+    """One step on this process's part of a batch of ``total`` images, which begins at row ``first``.
+
+    Returns:
+        The sum of the part's losses, and the number of its images that were classified right, both of the first pass.
+    """
+    compute, parameters = t.compute, list(t.model.parameters())
+    parts = [
+        (batch, len(batch.targets) * compute.processes.count / total) for batch in _prepared(t, x, y, first, total)
+    ]
+
+    def closure() -> tuple[Tensor, Tensor]:
+        t.optimizer.zero_grad()
+        losses, correct = y.new_zeros((), dtype=torch.float32), y.new_zeros(())
+        at = 0
+        for number, (batch, share) in enumerate(parts, 1):
+            with compute.synchronised(t.network, number == len(parts)):
+                loss, logits = t.objective.loss(t.network, batch)
+                with compute.autocast():
+                    consistency = t.method.consistency(batch.images, logits)
+                loss = loss + consistency
+                compute.backward(loss if share == 1 else loss * share)  # a mean over parts of any length
+            labels = y[at : at + len(logits)]
+            losses += loss.detach() * len(labels)
+            correct += (logits.detach().argmax(1) == labels).sum()
+            at += len(labels)
+        compute.clip(parameters)
+        return losses, correct
+
+    def ascend() -> None:
+        t.optimizer.zero_grad()
+        ascent_loss = t.objective.ascent_loss
+        assert ascent_loss is not None  # noqa: S101 - else it is not handed on
+        for number, (batch, share) in enumerate(parts, 1):
+            with compute.synchronised(t.network, number == len(parts)):
+                loss = ascent_loss(t.network, batch)
+                compute.backward(loss if share == 1 else loss * share)
+        compute.clip(parameters)
+
+    return compute.step(t.optimizer, t.network, closure, None if t.objective.ascent_loss is None else ascend)
+
+
+def _prepared(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> list[Batch]:
+    """The micro-batches of a part, ready to be trained on: attacked as they would have been as one batch."""
+    generator, micro = t.generators["attack"], t.compute.config.accumulate
+    with t.compute.autocast():
+        if t.compute.parts == 1:
+            return [t.objective.prepare(t.model, x, y, generator)]
+        before, prepared = generator.get_state(), []
+        for number in range(micro):
+            rows = part_of(len(y), number, micro)
+            if rows.start == rows.stop:
+                continue
+            generator.set_state(before)  # each draws for the whole batch, and takes its rows
+            source = Rows(generator, first + rows.start, total)
+            prepared.append(t.objective.prepare(t.model, x[rows], y[rows], source))
+        return prepared
+
+
 def _left_of_the_epoch(
     t: Training, progress: EpochProgress, data: ImageSet, batch_size: int, augment: Augmentation
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches that are not done yet, in the epoch's own order."""
-    generator = t.generators["data"]
+) -> Iterator[tuple[Tensor, Tensor, int, int]]:
+    """The batches that are not done yet, in the epoch's own order: this process's part, its first row, all rows."""
+    generator, processes = t.generators["data"], t.compute.processes
+    if processes.count > 1 and min(batch_size, len(data)) < 2 * processes.count:
+        raise LetheError(f"{processes.count} devices need batches of at least {2 * processes.count}: set batch_size.")
     now = generator.get_state()
     generator.set_state(progress.order)
     order = draw_order(len(data), generator)
     if progress.batches:  # the order was drawn again: augmentation goes on from where the checkpoint was made
         generator.set_state(now)
-    return batches(data, batch_size, shuffle=generator, augment=augment, order=order, skip=progress.batches)
+    found = batches(
+        data,
+        batch_size,
+        shuffle=generator,
+        augment=augment,
+        order=order,
+        skip=progress.batches,
+        rank=processes.rank,
+        ranks=processes.count,
+    )
+    cuts = cut(len(data), batch_size, processes.count)[progress.batches :]
+    for (start, stop), (x, y) in zip(cuts, found, strict=True):
+        yield x, y, part_of(stop - start, processes.rank, processes.count).start, stop - start

@@ -14,9 +14,12 @@ from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
 from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
 from lethe.engine._config import ScheduleConfig
-from lethe.engine._loop import Training, train_epoch
+from lethe.engine._loop import train_epoch
 from lethe.engine._observer import Observer
+from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._sharded import whole
+from lethe.engine._training import Training
 from lethe.evaluate import EvaluationConfig, accuracy
 
 
@@ -60,16 +63,21 @@ def run_training(
     Raises:
         Stopped: the observer asked for it; ``last`` has the step that was the last.
     """
-    observer = observer or Observer()
+    processes = training.compute.processes
+    observer = observer if observer is not None and processes.first else Observer()
     metric = "clean" if attack is None else "robust"
     records: list[dict[str, Any]] = []
     trained: dict[str, Any] | None = None  # the record of an epoch that waits for its evaluation
-    if resume and not directory.checkpoint("last").is_file():
-        directory.keep_records([])  # stopped in its first epoch: it begins anew
+    if resume and not processes.share(directory.checkpoint("last").is_file):
+        processes.share(lambda: directory.keep_records([]))  # stopped in its first epoch: it begins anew
     elif resume:
         state = load_checkpoint(directory.checkpoint("last"))
         try:
-            training.load_state_dict(state)
+            if not training.load_state_dict(state):
+                observer.say(
+                    f"goes on with {processes.count} in place of {len(state['torch_generators'])} devices: alike, but "
+                    "not to the bit"
+                )
         except (KeyError, RuntimeError, ValueError) as error:
             raise LetheError(
                 f"the checkpoint {str(directory.checkpoint('last'))!r} does not fit the run's config."
@@ -77,7 +85,7 @@ def run_training(
         # Lines of epochs that the checkpoint does not have are trained again.
         trained = state.get("trained")
         records = [r for r in directory.records() if r["epoch"] <= training.epoch - (trained is not None)]
-        directory.keep_records(records)
+        processes.share(lambda: directory.keep_records(records))
     best = {
         prefix: max(
             (r[f"{prefix}validation/{metric}"] for r in records if f"{prefix}validation/{metric}" in r),
@@ -89,14 +97,19 @@ def run_training(
     observer.step(training.epoch)
     saved = time.monotonic()
 
+    def save(name: str, state: dict[str, Any]) -> None:
+        processes.share(lambda: save_checkpoint(directory.checkpoint(name), state))
+
     def on_step(share: float) -> None:
         nonlocal saved
         observer.step(training.epoch + share)
-        stop = observer.stop_asked()
-        if stop or time.monotonic() - saved >= 60 * checkpoint_minutes:
-            if training.progress is not None and not torch.isfinite(training.progress.loss):
-                return  # the epoch will end with an error: keep the last good checkpoint
-            save_checkpoint(directory.checkpoint("last"), training.state_dict())
+        stop, due = processes.agree(observer.stop_asked(), time.monotonic() - saved >= 60 * checkpoint_minutes)
+        if stop or due:
+            # The epoch will end with an error: keep the last good checkpoint.
+            spoilt = training.progress is not None and not torch.isfinite(training.progress.loss)
+            if any(processes.agree(spoilt)):
+                return
+            save("last", training.state_dict())
             saved = time.monotonic()
         if stop:
             raise Stopped
@@ -111,34 +124,37 @@ def run_training(
         )
         if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
             if trained is None:  # an evaluation may take longer than the epoch: it must not cost it
-                save_checkpoint(directory.checkpoint("last"), {**training.state_dict(), "trained": record})
-            if observer.stop_asked():
+                save("last", {**training.state_dict(), "trained": record})
+            if any(processes.agree(observer.stop_asked())):
                 raise Stopped
             models: dict[str, nn.Module] = {"": training.model}
             if training.method.stable is not None:
                 models["stable/"] = training.method.stable
             for prefix, model in models.items():
                 for part, data in (("validation", splits.validation), ("test", splits.test)):
-                    for name, value in measure(model, data, attack, evaluation).items():
+                    for name, value in measure(model, data, attack, evaluation, processes).items():
                         record[f"{prefix}{part}/{name}"] = value
                 if (value := record[f"{prefix}validation/{metric}"]) > best[prefix]:
                     best[prefix] = value
-                    weights = {"epoch": training.epoch, "model": model.state_dict()}
-                    save_checkpoint(directory.checkpoint("best-stable" if prefix else "best"), weights)
+                    weights = {"epoch": training.epoch, "model": whole(model.state_dict())}
+                    save("best-stable" if prefix else "best", weights)
         trained = None
-        directory.append(record)
-        save_checkpoint(directory.checkpoint("last"), training.state_dict())
+        processes.share(lambda record=record: directory.append(record))  # type: ignore[misc]
+        save("last", training.state_dict())
         saved = time.monotonic()
         records.append(record)
         observer.record(record)
-        if training.epoch < schedule.epochs and observer.stop_asked():
+        if training.epoch < schedule.epochs and any(processes.agree(observer.stop_asked())):
             raise Stopped
     return records
 
 
-def measure(model: nn.Module, data: ImageSet, attack: PGD | None, evaluation: EvaluationConfig) -> dict[str, float]:
-    """Clean accuracy, and with an attack the robust one, in [0, 1]."""
-    values = {"clean": accuracy(model, data, batch_size=evaluation.eval_batch_size)}
+def measure(
+    model: nn.Module, data: ImageSet, attack: PGD | None, evaluation: EvaluationConfig, processes: Processes
+) -> dict[str, float]:
+    """Clean accuracy, and with an attack the robust one, in [0, 1]; in fp32."""
+    together: dict[str, Any] = {"rank": processes.rank, "ranks": processes.count, "total": processes.sum}
+    values = {"clean": accuracy(model, data, batch_size=evaluation.eval_batch_size, **together)}
     if attack is not None:
-        values["robust"] = accuracy(model, data, attack=attack, batch_size=evaluation.eval_batch_size)
+        values["robust"] = accuracy(model, data, attack=attack, batch_size=evaluation.eval_batch_size, **together)
     return values

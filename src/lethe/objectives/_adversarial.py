@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lethe._check import non_negative
+from lethe._rows import Source
 from lethe.attacks import PGD
 from lethe.objectives._objective import Batch
 from lethe.objectives._standard import Standard
@@ -18,7 +18,7 @@ class PGDAT(Standard):
     def __init__(self, attack: PGD) -> None:
         self.attack = attack
 
-    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Batch:
+    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: Source) -> Batch:
         """Return the images, attacked."""
         return Batch(self.attack(model, x, y, generator), y, x)
 

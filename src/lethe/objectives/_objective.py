@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import torch
 from torch import Tensor, nn
+
+from lethe._rows import Source
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,12 @@ class Objective(Protocol):
         """From network and batch to the loss that only finds a perturbation; None: :meth:`loss` does."""
         ...
 
-    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Batch:
+    @property
+    def whole_batch(self) -> bool:
+        """Whether the batch must be prepared, and its loss taken, as a whole; else the loss is a mean over images."""
+        ...
+
+    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: Source) -> Batch:
         """Return the batch, of images (B, C, H, W) in [0, 1] and classes (B,), as it is to be trained on."""
         ...
 

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lethe._check import fraction, non_negative, positive
+from lethe._check import LetheError, fraction, non_negative, positive
+from lethe._rows import Source
 from lethe.objectives._objective import Batch
 from lethe.objectives._standard import Standard
 
@@ -43,6 +44,8 @@ class Flooding(Standard):
         level: of the batch's mean loss, in nats, at least 0; AMP's paper: 0.02.
     """
 
+    whole_batch = True
+
     def __init__(self, level: float) -> None:
         self.level = non_negative("level", level)
 
@@ -62,11 +65,15 @@ class MixUp(Standard):
     Where codes differ: the authors' draws one share a batch; here, as in AMP's code, every image has its own.
     """
 
+    whole_batch = True
+
     def __init__(self, classes: int, alpha: float) -> None:
         self.classes, self.alpha = classes, positive("mixup's alpha", alpha)
 
-    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: torch.Generator) -> Batch:
+    def prepare(self, model: nn.Module, x: Tensor, y: Tensor, generator: Source) -> Batch:
         """Return the mixed images, and their targets as shares of the classes, (B, K)."""
+        if not isinstance(generator, torch.Generator):
+            raise LetheError("mixup pairs the images of a batch: it needs the whole batch and a generator of its own.")
         draw = generator.device
         seed = int(torch.randint(2**62, (), generator=generator, device=draw))
         shares = np.random.default_rng(seed).beta(self.alpha, self.alpha, len(x))

@@ -16,8 +16,10 @@ from lethe.anytime import Megabatch, MegabatchStream, cumulative_error
 from lethe.anytime._replay import parse_replay
 from lethe.data import DataConfig, ImageSet, Splits, batches, load
 from lethe.engine import (
+    Compute,
     NoMethod,
     Observer,
+    Processes,
     RunDirectory,
     ScheduleConfig,
     Training,
@@ -67,6 +69,8 @@ class AlmaRecipe(Recipe):
             raise LetheError(
                 "a stream has no validation set of its own: leave --validation-size out, and set --holdout."
             )
+        if self.compute.devices > 1:
+            raise LetheError("anytime learning runs on one device so far: leave --devices out.")
 
     def between(self, model: nn.Module, new: ImageSet, generator: torch.Generator) -> Forgotten | None:
         """Act on the model before it trains on a megabatch that is not the first."""
@@ -143,7 +147,7 @@ class AlmaRecipe(Recipe):
             Standard(),
             NoMethod(),
             streams,
-            clip_norm=self.sgd.clip_norm,
+            Compute(self.compute, Processes(splits.train.labels.device), self.sgd.clip_norm),
         )
         best, best_epoch, best_weights = -1.0, 0, dict[str, Any]()
         done = megabatch.index * self.schedule.epochs

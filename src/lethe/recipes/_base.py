@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lethe.data import DataConfig
-from lethe.engine import Observer, RunConfig, RunDirectory, ScheduleConfig
+from lethe.engine import ComputeConfig, Observer, RunConfig, RunDirectory, ScheduleConfig
 from lethe.models import ModelConfig
 from lethe.optim import SGDConfig
 
@@ -33,6 +33,7 @@ class Recipe(ABC):
     model: ModelConfig = field(default_factory=ModelConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     sgd: SGDConfig = field(default_factory=SGDConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
 
     @abstractmethod
     def execute(

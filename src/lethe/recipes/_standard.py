@@ -15,12 +15,15 @@ from lethe._guard import evaluation_mode
 from lethe.attacks import PGD
 from lethe.data import Splits, batches, load
 from lethe.engine import (
+    Compute,
     NoMethod,
     Observer,
+    Processes,
     RunDirectory,
     Training,
     WeightMethod,
     generators,
+    processes,
     run_training,
 )
 from lethe.evaluate import EvaluationConfig
@@ -62,31 +65,36 @@ class SGDRecipe(Recipe):
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std)
         return model.to(splits.train.labels.device)
 
-    def build(self, splits: Splits) -> Training:
-        """Network, optimizer, objective and method, all from the run's seed."""
+    def build(self, splits: Splits, together: Processes | None = None) -> Training:
+        """Network, optimizer, objective and method, all from the run's seed, alike in all processes."""
+        together = together or Processes(splits.train.labels.device)
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         model = self.network(splits)
         _try_out(model, splits)
+        model = together.prepare(model, sync_batch_norm=self.compute.sync_batch_norm)
         optimizer = self.optimizer(model, streams["method"])
-        return Training(
+        training = Training(
             model,
             optimizer,
             self.schedule.build(optimizer),
             self.objective(splits.train.classes),
             self.method(model, optimizer, streams["method"]),
             streams,
-            clip_norm=self.sgd.clip_norm,
+            Compute(self.compute, together, self.sgd.clip_norm),
         )
+        if not together.first:  # dropout draws apart in each process
+            torch.manual_seed(self.run.seed + 1_000_003 * together.rank)
+        return training
 
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
     ) -> tuple[RunDirectory, list[dict[str, Any]]]:
         """Train to the end, from the checkpoint of ``resume`` if there is one."""
-        device = self.run.torch_device()
-        splits = load(self.data).to(device)
-        training = self.build(splits)
-        directory = resume or RunDirectory.create(self.out(), self.options(), device)
+        together = processes(self.run.torch_device(), self.compute.devices, self.compute.strategy)
+        splits = together.in_turn(lambda: load(self.data)).to(together.device)
+        training = self.build(splits, together)
+        directory = resume or together.share(lambda: RunDirectory.create(self.out(), self.options(), together.device))
         records = run_training(
             training,
             splits,
@@ -100,7 +108,8 @@ class SGDRecipe(Recipe):
             resume=resume is not None,
             checkpoint_minutes=self.run.checkpoint_minutes,
         )
-        directory.finish({"recipe": self.name, "splits": str(splits), "epochs": training.epoch})
+        summary = {"recipe": self.name, "splits": str(splits), "epochs": training.epoch}
+        together.share(lambda: directory.finish(summary))
         return directory, records
 
 

@@ -1,0 +1,76 @@
+"""Batch norm that sees the whole batch, of which each process has a part."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def synchronise_batch_norm(model: nn.Module) -> nn.Module:
+    """Let every batch norm take its statistics over all processes, in place; parameters and buffers stay the same.
+
+    On a GPU through torch's ``SyncBatchNorm``; that refuses the CPU, where :class:`WholeBatchNorm` does the same.
+    """
+    if any(p.device.type == "cuda" for p in model.parameters()):
+        return cast("nn.Module", nn.SyncBatchNorm.convert_sync_batchnorm(model))  # type: ignore[no-untyped-call]
+    for module in model.modules():
+        if type(module) in _WHOLE:
+            module.__class__ = _WHOLE[type(module)]
+    return model
+
+
+class _WholeBatch(_BatchNorm):
+    """Statistics over all processes while training; in evaluation mode the usual batch norm."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.training or self.running_mean is None):
+            return super().forward(x)
+        others = [at for at in range(x.ndim) if at != 1]
+        wide = x.float()
+        count = x.new_tensor(x.numel() / x.shape[1], dtype=torch.float32)
+        torch.distributed.all_reduce(count)
+        # The mean first, and the variance around it: in one go it would be a difference of large numbers.
+        mean = _sum(wide.sum(others)) / count
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        centred = wide - mean.view(shape)
+        variance = _sum(centred.square().sum(others)) / count
+        if self.training and self.running_mean is not None and self.running_var is not None:
+            self._move(mean.detach(), variance.detach() * (count / (count - 1)))
+        scaled = centred * (variance + self.eps).rsqrt().view(shape)
+        if self.affine:
+            scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
+        return scaled.to(x.dtype)
+
+    def _move(self, mean: Tensor, variance: Tensor) -> None:
+        """The running statistics."""
+        assert self.running_mean is not None and self.running_var is not None  # noqa: S101, PT018 - by the caller
+        share = self.momentum
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+            if share is None:
+                share = 1.0 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), float(share or 0.0))
+        self.running_var.lerp_(variance.to(self.running_var.dtype), float(share or 0.0))
+
+
+def _sum(values: Tensor) -> Tensor:
+    """Over all processes; the gradient is summed, too."""
+    return cast("Tensor", all_reduce(values))  # type: ignore[no-untyped-call]
+
+
+class WholeBatchNorm1d(_WholeBatch, nn.BatchNorm1d):
+    """Of (B, C) or (B, C, L)."""
+
+
+class WholeBatchNorm2d(_WholeBatch, nn.BatchNorm2d):
+    """Of (B, C, H, W)."""
+
+
+_WHOLE: dict[type[nn.Module], type[nn.Module]] = {
+    nn.BatchNorm1d: WholeBatchNorm1d,
+    nn.BatchNorm2d: WholeBatchNorm2d,
+}
