@@ -11,7 +11,7 @@ class LetheError(ValueError):
     """A mistake in what the user asked for: the message is one line, says what is wrong and what to do."""
 
 
-class Told(LetheError):
+class ToldError(LetheError):
     """The same, in a process beside the one that tells the user."""
 
 

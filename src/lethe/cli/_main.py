@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from lethe import __version__
-from lethe._check import LetheError, Told, one_of
+from lethe._check import LetheError, ToldError, one_of
 
 COMMANDS = {
     "demo": ("lethe.cli._demo", "real data, under a minute on two cores; ends with a table and a picture"),
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         module, _ = COMMANDS[one_of("command", words[0], COMMANDS)]
         status: int = import_module(module).command(words[1:])
-    except Told:
+    except ToldError:
         return 2
     except LetheError as error:
         print(f"lethe: error: {error}", file=sys.stderr)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -30,8 +29,8 @@ class _WholeBatch(_BatchNorm):
         if not (self.training or self.running_mean is None):
             return super().forward(x)
         others = [at for at in range(x.ndim) if at != 1]
-        wide = x.float()
-        count = x.new_tensor(x.numel() / x.shape[1], dtype=torch.float32)
+        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        count = wide.new_tensor(x.numel() / x.shape[1])
         torch.distributed.all_reduce(count)
         # The mean first, and the variance around it: in one go it would be a difference of large numbers.
         mean = _sum(wide.sum(others)) / count
@@ -57,9 +56,24 @@ class _WholeBatch(_BatchNorm):
         self.running_var.lerp_(variance.to(self.running_var.dtype), float(share or 0.0))
 
 
+class _Sum(torch.autograd.Function):
+    """Over all processes; of the gradient, too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        total = gradients[0].clone()
+        torch.distributed.all_reduce(total)
+        return total
+
+
 def _sum(values: Tensor) -> Tensor:
-    """Over all processes; the gradient is summed, too."""
-    return cast("Tensor", all_reduce(values))  # type: ignore[no-untyped-call]
+    return cast("Tensor", _Sum.apply(values))
 
 
 class WholeBatchNorm1d(_WholeBatch, nn.BatchNorm1d):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import logging
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -10,7 +12,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from lethe._check import LetheError, Told
+from lethe._check import LetheError, ToldError
 from lethe.engine._batch_norm import synchronise_batch_norm
 from lethe.engine._sharded import shard
 
@@ -87,6 +89,7 @@ class FabricProcesses(Processes):
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it has a banner
         here, nodes = devices, 1
         if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun has decided
             here = int(os.environ["LOCAL_WORLD_SIZE"])
@@ -94,7 +97,9 @@ class FabricProcesses(Processes):
         self.sharded = strategy == "fsdp2"
         try:
             # Running statistics are alike in all processes, or the first one's are saved: no need to send them about.
-            how = DDPStrategy(broadcast_buffers=False)
+            newer = "forward_sync_buffers" in inspect.signature(nn.parallel.DistributedDataParallel).parameters
+            still: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
+            how = DDPStrategy(**still)
             self._fabric = Fabric(accelerator=device.type, devices=here, num_nodes=nodes, strategy=how)
         except Exception as error:
             raise LetheError(f"{here} devices of kind {device.type} cannot be had here: {error}") from error
@@ -146,7 +151,7 @@ class FabricProcesses(Processes):
                 answer[1] = str(error)
         torch.distributed.broadcast_object_list(answer, src=0, group=self._hosts)
         if answer[1] is not None:
-            raise LetheError(answer[1]) if self.first else Told(answer[1])
+            raise LetheError(answer[1]) if self.first else ToldError(answer[1])
         return cast("T", answer[0])
 
     def in_turn(self, make: Callable[[], T]) -> T:

@@ -1,0 +1,8 @@
+"""`python -m lethe`, which torchrun wants: `torchrun --nproc-per-node 2 -m lethe train fomo`."""
+
+import sys
+
+from lethe.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())
