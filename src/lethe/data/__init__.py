@@ -2,7 +2,7 @@
 
 from lethe.data._augment import Augmentation
 from lethe.data._augmentations import AUGMENTATIONS, augmentation
-from lethe.data._batches import batches
+from lethe.data._batches import batches, steps_per_epoch
 from lethe.data._config import DataConfig, Splits, facts, load
 from lethe.data._image_set import ImageSet
 
@@ -16,4 +16,5 @@ __all__ = [
     "batches",
     "facts",
     "load",
+    "steps_per_epoch",
 ]

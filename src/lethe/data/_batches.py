@@ -31,7 +31,7 @@ def batches(
         order: with ``shuffle`` the order to take, which is then not drawn.
         skip: leave out so many batches at the beginning, and what their augmentation would draw.
 
-    A last batch of a single image is joined to the one before: batch norm cannot train on one.
+    How many there are, says :func:`steps_per_epoch`.
     """
     count = len(data)
     if count == 0:
@@ -40,13 +40,20 @@ def batches(
         order = draw_order(count, shuffle)
     if order is not None:
         order = order.to(data.labels.device)
-    starts = list(range(0, count, size))
-    if len(starts) > 1 and count - starts[-1] == 1:
-        starts.pop()
+    starts = [number * size for number in range(steps_per_epoch(count, size))]
     for start, stop in list(zip(starts, [*starts[1:], count], strict=True))[skip:]:
         at = slice(start, stop) if order is None else order[start:stop]
         x = as_float(data.images[at])
         yield _plainly_laid_out(x if shuffle is None else augment(x, shuffle)), data.labels[at]
+
+
+def steps_per_epoch(count: int, size: int) -> int:
+    """How many batches of ``size`` images :func:`batches` makes of ``count`` images.
+
+    A last batch of a single image is joined to the one before: batch norm cannot train on one.
+    """
+    steps = -(-count // size)
+    return steps - 1 if steps > 1 and count - (steps - 1) * size == 1 else steps
 
 
 def draw_order(count: int, generator: torch.Generator) -> Tensor:

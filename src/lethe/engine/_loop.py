@@ -28,7 +28,7 @@ class Training:
     Attributes:
         model: the working network.
         optimizer: any torch optimizer whose ``step`` takes a closure.
-        scheduler: stepped once an epoch.
+        scheduler: stepped after every step of the optimizer.
         objective: makes batches ready and turns them into a loss.
         method: what else acts on the weights.
         generators: the run's random streams; the loop draws from ``data`` and ``attack``.
@@ -75,6 +75,8 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        if self.progress is not None and "milestones" in state["scheduler"]:  # of a checkpoint that counted epochs
+            self.scheduler.last_epoch += self.progress.batches
         self.method.load_state_dict(state["method"])
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name])
@@ -113,18 +115,18 @@ def train_epoch(
         on_step: told the share of the epoch that is done, after each step; ``training`` can be saved there.
 
     Returns:
-        ``epoch`` (from 1), ``lr``, ``train/loss``, ``train/accuracy`` (on the images trained on: attacked, or mixed and
-        compared with one label alone; of the first pass, which of RMP and RWP is one at perturbed weights),
-        ``seconds``, and ``event`` if the method did something.
+        ``epoch`` (from 1), ``lr`` (of its first step), ``train/loss``, ``train/accuracy`` (on the images trained on:
+        attacked, or mixed and compared with one label alone; of the first pass, which of RMP and RWP is one at
+        perturbed weights), ``seconds``, and ``event`` if the method did something.
 
     Raises:
         LetheError: the loss is not finite.
     """
     started, t = time.perf_counter(), training
-    learning_rate = float(t.optimizer.param_groups[0]["lr"])
+    now = float(t.optimizer.param_groups[0]["lr"])
     if t.progress is None:
         event = t.method.begin_epoch(t.epoch)
-        t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device)
+        t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device, now)
     progress, before = t.progress, t.progress.seconds
     t.model.train()
     for x, y in _left_of_the_epoch(t, progress, data, batch_size, augment):
@@ -145,6 +147,7 @@ def train_epoch(
         closures = (closure,) if t.objective.ascent_loss is None else (closure, ascend)
         # torch types a closure's result as float; it hands back whatever the closure returned.
         loss, logits = cast("tuple[Tensor, Tensor]", cast("Any", t.optimizer).step(*closures))
+        t.scheduler.step()
         t.method.end_step()
         progress.loss += loss * len(y)
         progress.correct += (logits.argmax(1) == y).sum()
@@ -159,7 +162,6 @@ def train_epoch(
             yield x
 
     t.method.end_epoch(t.epoch, images)
-    t.scheduler.step()
     t.epoch += 1
     t.progress = None
     mean_loss = float(progress.loss) / progress.seen
@@ -170,7 +172,7 @@ def train_epoch(
         )
     record: dict[str, Any] = {
         "epoch": t.epoch,
-        "lr": learning_rate,
+        "lr": now if progress.lr is None else progress.lr,
         "train/loss": mean_loss,
         "train/accuracy": int(progress.correct) / progress.seen,
         "seconds": round(before + time.perf_counter() - started, 3),

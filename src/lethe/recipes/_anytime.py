@@ -14,7 +14,7 @@ from lethe import models
 from lethe._check import LetheError, at_least
 from lethe.anytime import Megabatch, MegabatchStream, cumulative_error
 from lethe.anytime._replay import parse_replay
-from lethe.data import DataConfig, ImageSet, Splits, batches, load
+from lethe.data import DataConfig, ImageSet, Splits, batches, load, steps_per_epoch
 from lethe.engine import (
     NoMethod,
     Observer,
@@ -139,7 +139,7 @@ class AlmaRecipe(Recipe):
         training = Training(
             model,
             optimizer,
-            self.schedule.build(optimizer),
+            self.schedule.build(optimizer, steps_per_epoch(len(train), self.schedule.batch_size)),
             Standard(),
             NoMethod(),
             streams,

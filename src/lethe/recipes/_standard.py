@@ -13,7 +13,7 @@ from lethe import models
 from lethe._check import LetheError, at_least
 from lethe._guard import evaluation_mode
 from lethe.attacks import PGD
-from lethe.data import Splits, batches, load
+from lethe.data import Splits, batches, load, steps_per_epoch
 from lethe.engine import (
     NoMethod,
     Observer,
@@ -72,7 +72,7 @@ class SGDRecipe(Recipe):
         return Training(
             model,
             optimizer,
-            self.schedule.build(optimizer),
+            self.schedule.build(optimizer, steps_per_epoch(len(splits.train), self.schedule.batch_size)),
             self.objective(splits.train.classes),
             self.method(model, optimizer, streams["method"]),
             streams,
