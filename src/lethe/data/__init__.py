@@ -5,6 +5,7 @@ from lethe.data._augmentations import AUGMENTATIONS, augmentation
 from lethe.data._batches import batches, steps_per_epoch
 from lethe.data._config import DataConfig, Splits, facts, load
 from lethe.data._image_set import ImageSet
+from lethe.data._image_side import image_side
 
 __all__ = [
     "AUGMENTATIONS",
@@ -15,6 +16,7 @@ __all__ = [
     "augmentation",
     "batches",
     "facts",
+    "image_side",
     "load",
     "steps_per_epoch",
 ]
