@@ -23,7 +23,8 @@ def test_the_file_loads_into_the_network_that_it_names(train, lethe_command, che
     with safe_open(path, "pt") as file:
         metadata = file.metadata()
     assert metadata["checkpoint"] == (checkpoint or "best")
-    model = build(ModelConfig(**json.loads(metadata["model"])), *facts(metadata["dataset"])).eval()
+    assert metadata["image_size"] == "8"
+    model = build(ModelConfig(**json.loads(metadata["model"])), *facts(metadata["dataset"]), 8).eval()
     model.load_state_dict(load_file(path))
     x = torch.rand(3, 1, 8, 8)
     assert torch.equal(model(x), load_model("run", checkpoint or "best")(x))

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lethe.data import ImageSet, batches
+from lethe.data import ImageSet, batches, steps_per_epoch
 from lethe.data._augment import crop_flip
 
 
@@ -28,6 +28,12 @@ def test_every_image_comes_once_with_its_label_and_never_alone(count, size):
         assert 2 <= len(y) <= size + 1 or count == 1
         seen += y.tolist()
     assert sorted(seen) == list(range(count))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 9, 10, 33])
+@pytest.mark.parametrize("size", [1, 2, 4, 32, 100])
+def test_the_steps_of_an_epoch_are_its_batches(count, size):
+    assert steps_per_epoch(count, size) == len(list(batches(numbered(count), size)))
 
 
 def test_the_order_is_drawn_from_the_generator_anew_each_time():

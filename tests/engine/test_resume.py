@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import lethe
-from lethe.engine import Observer, RunDirectory, Stopped, load_checkpoint
+from lethe.engine import Observer, RunDirectory, ScheduleConfig, Stopped, load_checkpoint, save_checkpoint
 from lethe.recipes import TRAIN_RECIPES, AMPRecipe, ATRecipe, FOMORecipe, KDSWARecipe, SGDRecipe
 
 
@@ -157,6 +157,41 @@ def test_a_run_that_saves_each_step_and_crashes_at_any_ends_with_the_same_bits(
     assert without_seconds(resumed.records()) == without_seconds(alone.records())
     for path in (alone.path / "checkpoints").iterdir():
         assert_same_bits(load_checkpoint(resumed.checkpoint(path.stem)), load_checkpoint(path))
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "cyclic"])
+def test_a_schedule_by_step_goes_on_in_the_middle_of_an_epoch(schedule, tiny, tmp_path, assert_same_bits):
+    """Where the rate that an epoch's record names is not the one that it is resumed with."""
+    by_step = ScheduleConfig(epochs=4, batch_size=32, schedule=schedule)
+    alone, _ = tiny(SGDRecipe, tmp_path / "alone", schedule=by_step).execute()
+    recipe = tiny(SGDRecipe, tmp_path / "run", schedule=by_step)
+    with pytest.raises(Stopped):
+        recipe.execute(observer=AsksToStop())
+    resumed, _ = recipe.execute(resume=RunDirectory.open(tmp_path / "run"))
+    assert without_seconds(resumed.records()) == without_seconds(alone.records())
+    assert_same_bits(*(load_checkpoint(run.checkpoint("last")) for run in (resumed, alone)))
+
+
+@pytest.mark.parametrize("observer", [StopsAtRecord, AsksToStop])
+def test_a_checkpoint_whose_schedule_counted_epochs_is_gone_on_with(observer, tiny, tmp_path, assert_same_bits):
+    alone, _ = tiny(SGDRecipe, tmp_path / "alone", epochs=4).execute()
+    recipe = tiny(SGDRecipe, tmp_path / "run", epochs=4)
+    with pytest.raises(KeyboardInterrupt):
+        recipe.execute(observer=observer())
+    stopped = RunDirectory.open(tmp_path / "run")
+    state = load_checkpoint(stopped.checkpoint("last"))
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.05)
+    old = torch.optim.lr_scheduler.MultiStepLR(optimizer, [2, 3], 0.1)
+    for _ in range(2):
+        optimizer.step()
+        old.step()
+    state["scheduler"] = old.state_dict()
+    if state["progress"] is not None:
+        del state["progress"]["lr"]
+    save_checkpoint(stopped.checkpoint("last"), state)
+    resumed, _ = recipe.execute(resume=stopped)
+    assert without_seconds(resumed.records()) == without_seconds(alone.records())
+    assert_same_bits(*(load_checkpoint(run.checkpoint("last")) for run in (resumed, alone)))
 
 
 def test_the_checkpoint_holds_everything_that_moves(left_alone):

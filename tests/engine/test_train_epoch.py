@@ -1,11 +1,13 @@
 """One epoch: what its record says, and what it refuses."""
 
+import math
+
 import pytest
 import torch
 
 import lethe
 from lethe.data import load
-from lethe.engine import train_epoch
+from lethe.engine import ScheduleConfig, train_epoch
 from lethe.optim import RWPConfig, SGDConfig
 from lethe.recipes import ATRecipe, FOMORecipe, RMPRecipe, RWPRecipe, SGDRecipe
 
@@ -24,6 +26,16 @@ def test_the_record_says_what_happened(tiny):
     assert (first["train/accuracy"] * 100) == pytest.approx(round(first["train/accuracy"] * 100))
     assert shares == [0.32, 0.64, 0.96, 1.0]
     assert training.model.training
+
+
+def test_the_schedule_moves_with_every_step_and_the_record_has_the_first_rate(tiny):
+    recipe = tiny(SGDRecipe, schedule=ScheduleConfig(epochs=2, batch_size=25, schedule="cosine"))
+    splits, seen = load(recipe.data), []
+    training = recipe.build(splits)
+    training.optimizer.register_step_pre_hook(lambda o, *_: seen.append(o.param_groups[0]["lr"]))
+    records = [train_epoch(training, splits.train, batch_size=25) for _ in range(2)]
+    assert seen == pytest.approx([0.05 * (1 + math.cos(math.pi * step / 8)) / 2 for step in range(8)])
+    assert [record["lr"] for record in records] == [seen[0], seen[4]]
 
 
 def test_loss_and_accuracy_are_those_of_the_images_trained_on(tiny):

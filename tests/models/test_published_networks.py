@@ -13,6 +13,7 @@ import lethe
 from lethe.models import (
     VGG16,
     AMPPreActResNet18,
+    LargeStemResNet,
     ModelConfig,
     PyramidNet,
     SmallStemResNet,
@@ -23,7 +24,7 @@ from lethe.models import (
 )
 
 CIFAR = ((0.4914, 0.4822, 0.4465), (0.2471, 0.2435, 0.2616))
-FROM_TORCHVISION = ("resnet18",) if find_spec("torchvision") else ()
+FROM_TORCHVISION = ("resnet18", "resnet18-imagenet") if find_spec("torchvision") else ()
 PUBLISHED = ("preact-resnet18-amp", "vgg16", "wrn-28-10", "pyramidnet-164-270", "wrn-34-10", *FROM_TORCHVISION)
 
 
@@ -54,6 +55,21 @@ def test_the_networks_of_adversarial_training_have_the_published_number_of_param
     pytest.importorskip("torchvision")
     assert count(SmallStemResNet(18, 10, *CIFAR)) == 11_173_962  # 11.17 million
     assert count(SmallStemResNet(50, 10, *CIFAR)) == 23_520_842  # 23.52 million
+
+
+def test_the_networks_of_imagenet_have_the_published_number_of_parameters():
+    pytest.importorskip("torchvision")
+    assert count(LargeStemResNet(18, 1000, *CIFAR)) == 11_689_512  # 11.69 million
+    assert count(build(ModelConfig(model="resnet50-imagenet"), 1000, *CIFAR)) == 25_557_032  # 25.56 million
+
+
+@pytest.mark.parametrize(("channels", "mean"), [(3, CIFAR[0]), (1, (0.5,))])
+def test_a_large_stem_quarters_the_size_of_the_image(channels, mean):
+    pytest.importorskip("torchvision")
+    model, seen = LargeStemResNet(18, 10, mean, mean).eval(), []
+    model.network.layer1.register_forward_pre_hook(lambda module, x: seen.append(tuple(x[0].shape)))
+    model(torch.rand(1, channels, 64, 64))
+    assert seen == [(1, 64, 16, 16)]
 
 
 def test_a_small_stem_keeps_the_size_of_the_image():

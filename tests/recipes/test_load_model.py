@@ -4,9 +4,11 @@ import pytest
 import torch
 
 import lethe
-from lethe.data import load
+from lethe.data import DataConfig, facts, load
+from lethe.engine import RunDirectory, save_checkpoint
 from lethe.evaluate import accuracy
-from lethe.recipes import AlmaRecipe, FOMORecipe, load_model
+from lethe.models import ModelConfig, build
+from lethe.recipes import AlmaRecipe, FOMORecipe, SGDRecipe, load_model
 
 
 def test_a_loaded_model_has_the_accuracies_that_were_recorded(tiny, tmp_path):
@@ -32,3 +34,23 @@ def test_a_checkpoint_that_is_not_there_is_an_error_that_names_those_that_are(ti
     tiny(AlmaRecipe, tmp_path / "run").execute()
     with pytest.raises(lethe.LetheError, match="no checkpoint 'best'; it has: megabatch-1, megabatch-2"):
         load_model(tmp_path / "run")
+
+
+@pytest.mark.parametrize(("name", "image_size"), [("test_vit", None), ("test_vit", 16), ("test_resnet", None)])
+def test_a_network_of_timm_comes_back_for_images_of_the_same_size(name, image_size, tmp_path):
+    pytest.importorskip("timm")
+    data = DataConfig(dataset="cifar10", image_size=image_size)
+    recipe = SGDRecipe(data=data, model=ModelConfig(model=f"timm:{name}"))
+    directory = RunDirectory.create(tmp_path / "run", recipe.options(), torch.device("cpu"))
+    side = image_size or 32
+    trained = build(recipe.model, *facts("cifar10"), side)
+    save_checkpoint(directory.checkpoint("best"), {"model": trained.state_dict()})
+    x = torch.rand(2, 3, side, side)
+    assert torch.equal(load_model(tmp_path / "run")(x), trained.eval()(x))
+
+
+def test_a_network_of_timm_is_trained(tiny, tmp_path):
+    pytest.importorskip("timm")
+    recipe = tiny(SGDRecipe, tmp_path / "run", epochs=1, model=ModelConfig(model="timm:test_resnet"))
+    _, records = recipe.execute()
+    assert accuracy(load_model(tmp_path / "run"), load(recipe.data).test) == records[-1]["test/clean"]

@@ -67,6 +67,7 @@ def test_adversarial_training_takes_the_settings_of_awps_script(name, dataset, l
     assert (recipe.attack.epsilon, recipe.attack.step_size, recipe.attack.steps) == (8 / 255, step, 10)
     assert recipe.evaluation_attack().steps == 20
     assert (recipe.schedule.epochs, recipe.schedule.batch_size) == (200, 128)
+    assert recipe.schedule.schedule_by == "step"  # the last batch of the hundredth epoch has the lower rate
     assert parse(name, "--published", "--dataset", dataset, "--model", "wrn-34-10").model.model == "wrn-34-10"
     if name == "awp":
         assert (recipe.awp.awp_gamma, recipe.awp.awp_warmup) == (0.01, 5 if dataset == "svhn" else 0)
@@ -78,7 +79,7 @@ def falls_at(recipe):
     """The epochs, counted from 1, that are the first with a lower rate."""
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
-    scheduler, rates = recipe.schedule.build(optimizer), [1.0]
+    scheduler, rates = recipe.schedule.build(optimizer, 1), [1.0]
     for _ in range(recipe.schedule.epochs):
         optimizer.step()
         scheduler.step()

@@ -8,14 +8,16 @@ from pathlib import Path
 from lethe import __version__
 from lethe._check import LetheError, nearest
 from lethe.cli._options import take
+from lethe.data import image_side
 from lethe.engine import RunDirectory
-from lethe.recipes import load_model
+from lethe.recipes import ANYTIME_RECIPES, TRAIN_RECIPES, load_model, load_recipe
 
 USAGE = """usage: lethe export RUN [--checkpoint best] [--out FILE]
 
 Writes a run's weights as safetensors: best (the default, chosen on validation images), best-stable, last, or of an
 anytime run megabatch-N. The file loads into the network that lethe.models.build makes of the run's model options, which
-its metadata hold; normalisation is among the weights. Without --out it is RUN/CHECKPOINT.safetensors."""
+its metadata hold beside the images' size; normalisation is among the weights. Without --out it is
+RUN/CHECKPOINT.safetensors."""
 
 
 def command(words: list[str]) -> int:
@@ -39,6 +41,7 @@ def command(words: list[str]) -> int:
         "recipe": str(config["recipe"]),
         "checkpoint": checkpoint,
         "dataset": str(config["data"]["dataset"]),
+        "image_size": str(image_side(load_recipe(directory.path, {**TRAIN_RECIPES, **ANYTIME_RECIPES}).data)),
         "model": json.dumps(config["model"]),
     }
     temporary = path.with_name(path.name + ".tmp")

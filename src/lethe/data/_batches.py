@@ -36,7 +36,7 @@ def batches(
         ranks: of how many parts.
 
     A last batch of a single image, or of fewer than two a rank, is joined to the one before: batch norm cannot train
-    on one.
+    on one. How many batches there are, says :func:`steps_per_epoch`.
     """
     count = len(data)
     if count == 0:
@@ -64,6 +64,11 @@ def cut(count: int, size: int, ranks: int = 1) -> list[tuple[int, int]]:
 def part_of(count: int, rank: int, ranks: int) -> slice:
     """The rows of a batch that belong to this rank: all ranks have as many, or one more."""
     return slice(count * rank // ranks, count * (rank + 1) // ranks)
+
+
+def steps_per_epoch(count: int, size: int, ranks: int = 1) -> int:
+    """How many batches of ``size`` images :func:`batches` makes of ``count`` images."""
+    return len(cut(count, size, ranks))
 
 
 def draw_order(count: int, generator: torch.Generator) -> Tensor:

@@ -2,13 +2,14 @@
 
 from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
 from lethe.engine._compute import Compute, ComputeConfig
-from lethe.engine._config import RunConfig, ScheduleConfig
+from lethe.engine._config import RunConfig
 from lethe.engine._loop import train_epoch
 from lethe.engine._method import NoMethod, WeightMethod
 from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes, processes
 from lethe.engine._run import Stopped, run_training
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._schedule import ScheduleConfig
 from lethe.engine._seeds import generators
 from lethe.engine._training import Training
 

@@ -133,6 +133,7 @@ class Compute:
             scaler.step(optimizer)
         if scaler is not None:
             scaler.update()
+            optimizer._opt_called = True  # type: ignore[attr-defined] # which torch's schedulers ask, also after an overflow
         return cast("Result", result)
 
     def state_dict(self) -> dict[str, Any]:

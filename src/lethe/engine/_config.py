@@ -1,14 +1,12 @@
-"""The options that every run has: where, on what, how long."""
+"""The options that every run has: where, and on what."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import torch
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import MultiStepLR
 
-from lethe._check import LetheError, at_least, fraction, non_negative
+from lethe._check import LetheError, at_least, non_negative
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,29 +36,3 @@ class RunConfig:
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             raise LetheError(f"device {self.device!r} is not available here: use --device cpu or auto.") from error
         return device
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    """How long, and with what learning rate."""
-
-    epochs: int = 30
-    """Epochs (of each megabatch, in anytime learning)."""
-    batch_size: int = 128
-    """Images in a batch."""
-    milestones: tuple[float, ...] = (0.5, 0.75)
-    """When the learning rate falls, as shares of the epochs."""
-    gamma: float = 0.1
-    """By what factor it falls."""
-
-    def __post_init__(self) -> None:
-        at_least("epochs", self.epochs, 1)
-        at_least("batch_size", self.batch_size, 2)
-        for milestone in self.milestones:
-            fraction("a milestone", milestone)
-        non_negative("gamma", self.gamma)
-
-    def build(self, optimizer: Optimizer) -> MultiStepLR:
-        """The scheduler, stepped once an epoch."""
-        epochs = [max(1, round(m * self.epochs)) for m in self.milestones]  # at 0 it would fall before it began
-        return MultiStepLR(optimizer, epochs, self.gamma)

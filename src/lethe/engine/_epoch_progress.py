@@ -22,6 +22,7 @@ class EpochProgress:
         loss: sum of the losses of this process's part of these images.
         correct: number of the part that was classified right.
         seconds: that they took.
+        lr: learning rate of the first step; None in checkpoints that do not say.
     """
 
     order: Tensor
@@ -31,12 +32,13 @@ class EpochProgress:
     batches: int = 0
     seen: int = 0
     seconds: float = 0.0
+    lr: float | None = None
 
     @classmethod
-    def begin(cls, order: Tensor, event: object | None, device: torch.device) -> EpochProgress:
+    def begin(cls, order: Tensor, event: object | None, device: torch.device, lr: float) -> EpochProgress:
         """Nothing is done yet."""
         zero, none = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
-        return cls(order, None if event is None else str(event), zero, none)
+        return cls(order, None if event is None else str(event), zero, none, lr=lr)
 
     def state_dict(self, total: Callable[[Tensor], Tensor]) -> dict[str, Any]:
         """As a checkpoint holds it; ``total`` sums over the processes of the run."""

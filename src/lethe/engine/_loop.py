@@ -41,23 +41,23 @@ def train_epoch(
         on_step: told the share of the epoch that is done, after each step; ``training`` can be saved there.
 
     Returns:
-        ``epoch`` (from 1), ``lr``, ``train/loss``, ``train/accuracy`` (on the images trained on: attacked, or mixed and
-        compared with one label alone; of the first pass, which of RMP and RWP is one at perturbed weights),
-        ``seconds``, and ``event`` if the method did something.
+        ``epoch`` (from 1), ``lr`` (of its first step), ``train/loss``, ``train/accuracy`` (on the images trained on:
+        attacked, or mixed and compared with one label alone; of the first pass, which of RMP and RWP is one at
+        perturbed weights), ``seconds``, and ``event`` if the method did something.
 
     Raises:
         LetheError: the loss is not finite.
     """
     started, t = time.perf_counter(), training
-    processes = t.compute.processes
-    learning_rate = float(t.optimizer.param_groups[0]["lr"])
+    processes, now = t.compute.processes, float(t.optimizer.param_groups[0]["lr"])
     if t.progress is None:
         event = t.method.begin_epoch(t.epoch)
-        t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device)
+        t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device, now)
     progress, before = t.progress, t.progress.seconds
     t.model.train()
     for x, y, first, total in _left_of_the_epoch(t, progress, data, batch_size, augment):
         loss, correct = _step(t, x, y, first, total)
+        t.scheduler.step()
         t.method.end_step()
         progress.loss += loss
         progress.correct += correct
@@ -72,7 +72,6 @@ def train_epoch(
             yield x
 
     t.method.end_epoch(t.epoch, images)
-    t.scheduler.step()
     t.epoch += 1
     t.progress = None
     mean_loss = float(processes.sum(progress.loss)) / progress.seen
@@ -83,7 +82,7 @@ def train_epoch(
         )
     record: dict[str, Any] = {
         "epoch": t.epoch,
-        "lr": learning_rate,
+        "lr": now if progress.lr is None else progress.lr,
         "train/loss": mean_loss,
         "train/accuracy": int(processes.sum(progress.correct)) / progress.seen,
         "seconds": round(before + time.perf_counter() - started, 3),

@@ -13,11 +13,11 @@ from lethe.attacks import PGD
 from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
 from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
-from lethe.engine._config import ScheduleConfig
 from lethe.engine._loop import train_epoch
 from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._schedule import ScheduleConfig
 from lethe.engine._sharded import whole
 from lethe.engine._training import Training
 from lethe.evaluate import EvaluationConfig, accuracy

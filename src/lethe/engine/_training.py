@@ -25,7 +25,7 @@ class Training:
     Attributes:
         model: the working network.
         optimizer: any torch optimizer whose ``step`` takes a closure.
-        scheduler: stepped once an epoch.
+        scheduler: stepped after every step of the optimizer.
         objective: makes batches ready and turns them into a loss.
         method: what else acts on the weights.
         generators: the run's random streams; the loop draws from ``data`` and ``attack``.
@@ -93,6 +93,8 @@ class Training:
         self.model.load_state_dict(model)
         self.optimizer.load_state_dict(optimizer)
         self.scheduler.load_state_dict(state["scheduler"])
+        if self.progress is not None and "milestones" in state["scheduler"]:  # of a checkpoint that counted epochs
+            self.scheduler.last_epoch += self.progress.batches
         self.method.load_state_dict(method)
         self.compute.load_state_dict(state.get("compute", {}))
         for name, generator in self.generators.items():

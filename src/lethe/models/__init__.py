@@ -6,8 +6,9 @@ from lethe.models._normalize import Normalize
 from lethe.models._preact_resnet import PreActResNet, preact_resnet18, wrn_34_10
 from lethe.models._preact_resnet_amp import AMPPreActResNet18
 from lethe.models._pyramid import PyramidNet
-from lethe.models._resnet import SmallStemResNet
+from lethe.models._resnet import LargeStemResNet, SmallStemResNet
 from lethe.models._small_resnet import SmallResNet
+from lethe.models._timm import TimmNetwork
 from lethe.models._vgg import VGG16
 from lethe.models._wide_resnet import WideResNet
 
@@ -15,12 +16,14 @@ __all__ = [
     "MODELS",
     "VGG16",
     "AMPPreActResNet18",
+    "LargeStemResNet",
     "ModelConfig",
     "Normalize",
     "PreActResNet",
     "PyramidNet",
     "SmallResNet",
     "SmallStemResNet",
+    "TimmNetwork",
     "WideResNet",
     "build",
     "channels_last",

@@ -14,7 +14,7 @@ from lethe import models
 from lethe._check import LetheError, at_least
 from lethe.anytime import Megabatch, MegabatchStream, cumulative_error
 from lethe.anytime._replay import parse_replay
-from lethe.data import DataConfig, ImageSet, Splits, batches, load
+from lethe.data import DataConfig, ImageSet, Splits, batches, image_side, load, steps_per_epoch
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -101,7 +101,9 @@ class AlmaRecipe(Recipe):
             raise LetheError("a megabatch has no validation image: ask for fewer megabatches or a larger --holdout.")
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
-        model = models.build(self.model, splits.train.classes, splits.mean, splits.std).to(device)
+        model = models.build(self.model, splits.train.classes, splits.mean, splits.std, image_side(self.data)).to(
+            device
+        )
         directory = RunDirectory.create(self.out(), self.options(), device)
         observer.begin(self.name, len(stream) * self.schedule.epochs, directory.path)
         observer.step(0.0)
@@ -143,7 +145,7 @@ class AlmaRecipe(Recipe):
         training = Training(
             model,
             optimizer,
-            self.schedule.build(optimizer),
+            self.schedule.build(optimizer, steps_per_epoch(len(train), self.schedule.batch_size)),
             Standard(),
             NoMethod(),
             streams,

@@ -12,7 +12,7 @@ from torch import nn
 
 from lethe import models
 from lethe._check import LetheError, at_least, one_of
-from lethe.data import ImageSet, Splits, facts, load
+from lethe.data import ImageSet, Splits, facts, image_side, load
 from lethe.engine import RunConfig, load_checkpoint
 from lethe.evaluate import (
     CorruptionSet,
@@ -168,7 +168,7 @@ class EvaluateConfig:
         recipe = load_recipe(config, known)
         content = load_checkpoint(target)
         weights: dict[str, Any] = content["model"] if isinstance(content.get("model"), dict) else content
-        model = models.build(recipe.model, *facts(recipe.data.dataset))
+        model = models.build(recipe.model, *facts(recipe.data.dataset), image_side(recipe.data))
         try:
             model.load_state_dict(weights)
         except (RuntimeError, TypeError, AttributeError) as error:

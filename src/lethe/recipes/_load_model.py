@@ -8,7 +8,7 @@ from torch import nn
 
 from lethe import models
 from lethe._check import LetheError
-from lethe.data import facts
+from lethe.data import facts, image_side
 from lethe.engine import RunDirectory, load_checkpoint
 from lethe.recipes._file import load_recipe
 from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
@@ -34,6 +34,6 @@ def load_model(run: str | Path, checkpoint: str = "best") -> nn.Module:
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.pt"))) or "none"
         raise LetheError(f"the run {str(run)!r} has no checkpoint {checkpoint!r}; it has: {there}.")
     recipe = load_recipe(directory.path, {**TRAIN_RECIPES, **ANYTIME_RECIPES})
-    model = models.build(recipe.model, *facts(recipe.data.dataset))
+    model = models.build(recipe.model, *facts(recipe.data.dataset), image_side(recipe.data))
     model.load_state_dict(load_checkpoint(path)["model"])
     return model.eval()

@@ -44,9 +44,9 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
     """Settings shared by ``csdongxian/AWP`` and ``ChaojianYu/Robust-Weight-Perturbation``.
 
     PreActResNet-18 or WRN-34-10, 200 epochs of batches of 128, SGD with momentum 0.9, weight decay 5e-4, learning rate
-    0.1 (SVHN 0.01) falling at one half and three quarters; PGD-10 with epsilon 8/255 and steps of 2/255 (SVHN 1/255),
-    PGD-20 for evaluation. CIFAR-10 is reflect-padded, cropped and flipped, CIFAR-100 padded with black, cropped,
-    flipped and turned. On SVHN AWP and RWP begin to perturb in the sixth epoch.
+    0.1 (SVHN 0.01) falling with the last step before one half and before three quarters; PGD-10 with epsilon 8/255 and
+    steps of 2/255 (SVHN 1/255), PGD-20 for evaluation. CIFAR-10 is reflect-padded, cropped and flipped, CIFAR-100
+    padded with black, cropped, flipped and turned. On SVHN AWP and RWP begin to perturb in the sixth epoch.
     FOMO's schedule and optimizer, as far as they are known, agree with these; what it forgets,
     and when, stays at this library's unverified defaults.
     """
@@ -62,7 +62,7 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
     recipe = kind(
         data=DataConfig(dataset=dataset, augment=augment),
         model=ModelConfig(model=network),
-        schedule=ScheduleConfig(epochs=200, batch_size=128, milestones=(0.5, 0.75), gamma=0.1),
+        schedule=ScheduleConfig(epochs=200, batch_size=128, milestones=(0.5, 0.75), gamma=0.1, schedule_by="step"),
         sgd=SGDConfig(lr=0.01 if house_numbers else 0.1, momentum=0.9, weight_decay=5e-4),
         attack=PGD(epsilon=8 / 255, step_size=(1 if house_numbers else 2) / 255, steps=10, channels_last=True),
         robust=objective,

@@ -13,7 +13,7 @@ from lethe import models
 from lethe._check import LetheError, at_least
 from lethe._guard import evaluation_mode
 from lethe.attacks import PGD
-from lethe.data import Splits, batches, load
+from lethe.data import Splits, batches, image_side, load, steps_per_epoch
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -62,7 +62,7 @@ class SGDRecipe(Recipe):
 
     def network(self, splits: Splits) -> nn.Module:
         """The network, on the data's device; initial weights come from torch's global generator."""
-        model = models.build(self.model, splits.train.classes, splits.mean, splits.std)
+        model = models.build(self.model, splits.train.classes, splits.mean, splits.std, image_side(self.data))
         return model.to(splits.train.labels.device)
 
     def build(self, splits: Splits, together: Processes | None = None) -> Training:
@@ -77,7 +77,9 @@ class SGDRecipe(Recipe):
         training = Training(
             model,
             optimizer,
-            self.schedule.build(optimizer),
+            self.schedule.build(
+                optimizer, steps_per_epoch(len(splits.train), self.schedule.batch_size, together.count)
+            ),
             self.objective(splits.train.classes),
             self.method(model, optimizer, streams["method"]),
             streams,
@@ -119,7 +121,7 @@ def _try_out(model: nn.Module, splits: Splits) -> None:
     try:
         with evaluation_mode(model), torch.no_grad():
             model(x)
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:
         size = "x".join(map(str, x.shape[1:]))
         reason = str(error).partition("\n")[0]
         raise LetheError(f"this network cannot take images of {size} ({reason}): choose another --model.") from error
