@@ -7,6 +7,7 @@ from lethe.engine._method import NoMethod, WeightMethod
 from lethe.engine._observer import Observer
 from lethe.engine._run import Stopped, run_training
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._run_stream import run_stream
 from lethe.engine._seeds import generators
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "WeightMethod",
     "generators",
     "load_checkpoint",
+    "run_stream",
     "run_training",
     "save_checkpoint",
     "train_epoch",

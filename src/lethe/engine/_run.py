@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from lethe._check import LetheError
 from lethe.attacks import PGD
 from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
-from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
+from lethe.engine._checkpoint import save_checkpoint
 from lethe.engine._config import ScheduleConfig
+from lethe.engine._last import does_not_fit, load_last, save_last
 from lethe.engine._loop import Training, train_epoch
 from lethe.engine._observer import Observer
 from lethe.engine._run_directory import RunDirectory
@@ -64,16 +64,14 @@ def run_training(
     metric = "clean" if attack is None else "robust"
     records: list[dict[str, Any]] = []
     trained: dict[str, Any] | None = None  # the record of an epoch that waits for its evaluation
-    if resume and not directory.checkpoint("last").is_file():
+    state = load_last(directory, observer) if resume else None
+    if resume and state is None:
         directory.keep_records([])  # stopped in its first epoch: it begins anew
-    elif resume:
-        state = load_checkpoint(directory.checkpoint("last"))
+    elif state is not None:
         try:
             training.load_state_dict(state)
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise LetheError(
-                f"the checkpoint {str(directory.checkpoint('last'))!r} does not fit the run's config."
-            ) from error
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise does_not_fit(directory) from error
         # Lines of epochs that the checkpoint does not have are trained again.
         trained = state.get("trained")
         records = [r for r in directory.records() if r["epoch"] <= training.epoch - (trained is not None)]
@@ -96,7 +94,7 @@ def run_training(
         if stop or time.monotonic() - saved >= 60 * checkpoint_minutes:
             if training.progress is not None and not torch.isfinite(training.progress.loss):
                 return  # the epoch will end with an error: keep the last good checkpoint
-            save_checkpoint(directory.checkpoint("last"), training.state_dict())
+            save_last(directory, training.state_dict())
             saved = time.monotonic()
         if stop:
             raise Stopped
@@ -111,7 +109,7 @@ def run_training(
         )
         if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
             if trained is None:  # an evaluation may take longer than the epoch: it must not cost it
-                save_checkpoint(directory.checkpoint("last"), {**training.state_dict(), "trained": record})
+                save_last(directory, {**training.state_dict(), "trained": record})
             if observer.stop_asked():
                 raise Stopped
             models: dict[str, nn.Module] = {"": training.model}
@@ -127,7 +125,7 @@ def run_training(
                     save_checkpoint(directory.checkpoint("best-stable" if prefix else "best"), weights)
         trained = None
         directory.append(record)
-        save_checkpoint(directory.checkpoint("last"), training.state_dict())
+        save_last(directory, training.state_dict())
         saved = time.monotonic()
         records.append(record)
         observer.record(record)
