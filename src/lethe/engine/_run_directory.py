@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 
 from lethe._check import LetheError
-from lethe._files import append_line, write_file
+from lethe._files import WRITTEN_ASIDE, append_line, write_file
 
 
 class RunDirectory:
@@ -36,24 +37,27 @@ class RunDirectory:
         Raises:
             LetheError: the path exists, and nothing in it is touched; or it cannot be written, and nothing is left.
         """
+        exists = LetheError(
+            f"the run directory {str(path)!r} exists: choose another --out, move it away, or continue it with --resume."
+        )
+        if path.exists() or path.is_symlink():
+            raise exists
+        aside = path.with_name(f".{path.name}.{os.getpid()}{WRITTEN_ASIDE}")
         try:
-            path.mkdir(parents=True)
-        except FileExistsError as error:
-            raise LetheError(
-                f"the run directory {str(path)!r} exists: choose another --out, move it away, "
-                "or continue it with --resume."
-            ) from error
-        except OSError as error:
-            raise LetheError(f"the run directory {str(path)!r} cannot be made: {error.strerror}.") from error
-        directory = cls(path)
-        try:
+            aside.mkdir(parents=True)
+            directory = cls(aside)
             directory._write("config.json", config)
             directory._write("environment.json", environment(device))
-        except LetheError:  # the same command shall find its place free
-            (path / "config.json").unlink(missing_ok=True)
-            path.rmdir()
+            aside.rename(path)  # whole or not there: a run killed here would be none, and in the way of the next
+        except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            if path.exists():
+                raise exists from error
+            raise LetheError(f"the run directory {str(path)!r} cannot be made: {error.strerror}.") from error
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
             raise
-        return directory
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
