@@ -21,7 +21,7 @@ import time
 import traceback
 from pathlib import Path
 
-PLACES = ("starting", "training", "attack", "forgetting", "evaluating", "writing")
+PLACES = ("starting", "training", "attack", "forgetting", "evaluating", "saving", "writing")
 where = mmap.mmap(-1, 1)  # shared with the children, and still there when they are not
 
 
@@ -35,8 +35,7 @@ def warm_up():
     """Import what a command imports, and nothing that starts a thread: a fork would lose it."""
     import torch
 
-    import lethe.cli._anytime
-    import lethe.cli._train
+    from lethe.cli import _anytime, _train  # noqa: F401
     from lethe.data import DataConfig, load
 
     torch.set_num_threads(1)
@@ -59,15 +58,20 @@ def run(asked):
         status = kill_later(child, **kill)
     else:
         _, status = os.waitpid(child, 0)
-    output, errors = (open(begin).read() for begin, _ in pipes)
+    output, errors = (read(begin) for begin, _ in pipes)
     answer = {"status": os.waitstatus_to_exitcode(status), "where": PLACES[where[0]], "output": output}
     return {**answer, "errors": errors, "seconds": time.monotonic() - started}
+
+
+def read(end):
+    with os.fdopen(end) as pipe:
+        return pipe.read()
 
 
 def kill_later(child, file, changes, seconds):
     def stamp():
         try:
-            return os.stat(file).st_mtime_ns
+            return Path(file).stat().st_mtime_ns
         except FileNotFoundError:
             return None
 
@@ -114,7 +118,7 @@ def watch(kill, limit):
         (_run_stream, "accuracy", "evaluating"),
         (_run, "train_epoch", "training"),
         (_run_stream, "train_epoch", "training"),
-        (_checkpoint, "write_file", "writing"),
+        (_checkpoint, "write_file", "saving"),
         (_run_directory, "write_file", "writing"),
         (_run_directory, "append_line", "writing"),
     ):
