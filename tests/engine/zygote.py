@@ -3,8 +3,9 @@
 It reads a line of JSON for each command and answers with one. What it is asked:
 
 ``words``: of the command line.
-``kill``: None; ``{"file": path, "changes": n, "seconds": s}``: so long after the file has changed n times; or
-``{"in": place, "call": n, "at": "begin" | "half" | "end"}``: in the n-th call of what is done there.
+``kill``: None; ``{"file": path, "changes": n, "seconds": s}``: so long after the file has changed n times, by SIGKILL
+or by signal ``"number"``; or ``{"in": place, "call": n, "at": "begin" | "half" | "end"}``: in the n-th call of what is
+done there.
 ``limit``: None; or ``{"in": place, "call": n, "bytes": b}``: from then on no file can grow beyond b bytes.
 
 What it answers: ``status`` (-9: killed), ``where`` the child was (one of PLACES), ``output``, ``errors``, ``seconds``.
@@ -29,11 +30,13 @@ def main():
     warm_up()
     for line in sys.stdin:
         print(json.dumps(run(json.loads(line))), flush=True)
+    os._exit(0)  # taking all that was imported apart takes seconds
 
 
 def warm_up():
     """Import what a command imports, and nothing that starts a thread: a fork would lose it."""
     import torch
+    import torch._dynamo  # which the first optimizer would import
 
     from lethe.cli import _anytime, _train  # noqa: F401
     from lethe.data import DataConfig, load
@@ -68,7 +71,7 @@ def read(end):
         return pipe.read()
 
 
-def kill_later(child, file, changes, seconds):
+def kill_later(child, file, changes, seconds, number=signal.SIGKILL):
     def stamp():
         try:
             return Path(file).stat().st_mtime_ns
@@ -84,7 +87,7 @@ def kill_later(child, file, changes, seconds):
             last, changes = now, changes - 1
         time.sleep(0.0005)
     time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)  # nobody else waits for it: it is the child, or what is left of it
+    os.kill(child, number)  # nobody else waits for it: it is the child, or what is left of it
     return os.waitpid(child, 0)[1]
 
 

@@ -75,6 +75,9 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
+        if self.progress is not None and self.progress.batches:
+            # The epoch's steps were made before the stop: torch shall not warn of a schedule that moves without any.
+            self.optimizer._opt_called = True  # type: ignore[attr-defined]
         self.method.load_state_dict(state["method"])
         for name, generator in self.generators.items():
             generator.set_state(state["generators"][name])

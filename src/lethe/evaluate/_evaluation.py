@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe._check import LetheError
+from lethe._files import write_file
 from lethe._guard import evaluation_mode
 from lethe.data import ImageSet, batches
 from lethe.evaluate._autoattack import STAGES, autoattack_stage
@@ -121,13 +122,14 @@ class Evaluation:
         }
 
     def save(self) -> None:
-        """Write the file aside and move it into place."""
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        temporary.write_text(json.dumps(self.content(), indent=1) + "\n")
-        temporary.replace(self.path)
+        """Write the file aside and move it into place.
+
+        Raises:
+            LetheError: it cannot be written; the old one is as it was.
+        """
+        if self.path is not None:
+            text = json.dumps(self.content(), indent=1) + "\n"
+            write_file(self.path, lambda file: file.write(text.encode()))
 
 
 def evaluate(
