@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types check test-core crosscheck clean
+.PHONY: demo test lint types check kills test-core crosscheck clean
 
 demo: $(VENV)/.train  ## install the command line and run the demo (under a minute once installed)
 	$(BIN)/lethe demo
@@ -20,6 +20,9 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 check: lint types test
+
+kills: $(VENV)/.dev  ## kill runs far more often than the tests do, and see them end in the same bits
+	LETHE_KILLS=100 $(BIN)/python -m pytest tests/engine/test_kill.py -s
 
 # The library alone: torch 2.11 (what GPU machines often have), numpy, and nothing of the command line.
 test-core: $(VENV)-core/.core

@@ -90,6 +90,37 @@ def test_a_stopped_run_says_how_to_go_on(train, lethe_command):
     assert "Test error, %" in output
 
 
+def test_a_stopped_stream_says_how_to_go_on(lethe_command):
+    words = ("--train-size", "60", "--test-size", "40", "--width", "4", "--epochs", "1", "--megabatches", "2")
+    assert lethe_command("anytime", "lure", *words, "--out", "run")[0] == 0
+    assert "is finished: see it with lethe report run" in lethe_command("anytime", "--resume", "run")[2]
+    before = Path("run/metrics.jsonl").read_text()
+    Path("run/summary.json").unlink()
+    status, _, errors = lethe_command("report", "run")
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "leave it out, or continue it with lethe anytime --resume run." in errors
+    status, _, errors = lethe_command("train", "--resume", "run")
+    assert (status, errors) == (2, "lethe: error: the run 'run' is one of lethe anytime: lethe anytime --resume run.\n")
+    status, output, errors = lethe_command("anytime", "--resume", "run")
+    assert (status, errors) == (0, "")
+    assert "after each of 2 megabatches" in output
+    assert Path("run/metrics.jsonl").read_text() == before
+    for command in ("train", "anytime"):
+        for help_words in ((command, "--help"), (command, "lure" if command == "anytime" else "sgd", "--help")):
+            assert "--resume RUN" in lethe_command(*help_words)[1]
+
+
+def test_a_damaged_checkpoint_is_told_and_the_run_goes_on_from_the_one_before(train, lethe_command):
+    train("sgd", "--out", "run")
+    Path("run/summary.json").unlink()
+    last = Path("run/checkpoints/last.pt")
+    Path("run/checkpoints/last-previous.pt").write_bytes(last.read_bytes())
+    last.write_bytes(last.read_bytes()[:100])
+    status, output, errors = lethe_command("train", "--resume", "run")
+    assert (status, errors) == (0, "")
+    assert "last.pt' cannot be read (damaged, or not a checkpoint). Going on from the one before it" in output
+
+
 def test_anytime_prints_its_table(lethe_command):
     words = ("--train-size", "60", "--test-size", "40", "--width", "4", "--epochs", "1", "--megabatches", "2")
     status, output, errors = lethe_command("anytime", "lure", *words, "--out", "run")

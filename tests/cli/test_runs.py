@@ -1,5 +1,6 @@
 """`lethe runs`: how far runs are."""
 
+import json
 from pathlib import Path
 
 
@@ -15,6 +16,17 @@ def test_finished_and_stopped_runs_are_listed(train, lethe_command):
     assert [word.strip() for word in fomo.split("│")[2:5]] == ["fomo", "4", "2/2"]
     assert "0 min ago" in fomo
     assert "stable" in output
+
+
+def test_a_stream_shows_how_far_it_is_and_its_last_accuracy(lethe_command):
+    words = ("--train-size", "60", "--test-size", "40", "--width", "4", "--epochs", "2", "--megabatches", "2")
+    lethe_command("anytime", "alma", *words, "--out", "runs/alma")
+    _, output, _ = lethe_command("runs")
+    (line,) = [line for line in output.splitlines() if "alma" in line]
+    assert [word.strip() for word in line.split("│")[2:6]] == ["alma", "0", "4/4", "finished"]
+    last = json.loads(Path("runs/alma/metrics.jsonl").read_text().splitlines()[-1])
+    assert line.split("│")[-2].strip() == f"{100 * last['test/clean']:.1f}"
+    assert "megabatch 2" in " ".join(output.split())
 
 
 def test_a_damaged_run_does_not_hide_the_others(train, lethe_command):

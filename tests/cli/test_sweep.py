@@ -1,5 +1,6 @@
 """Several runs by one command: each its own, one table, and the same command goes on."""
 
+import statistics
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,39 @@ def test_without_out_it_lies_under_runs(train):
     assert "written: 2 runs in runs/sgd-digits-sweep" in output
 
 
+def test_a_switch_is_swept_on_and_off(train):
+    status, output, errors = train("sgd", "--sweep", "nesterov=true,False", "--out", "s")
+    assert (status, errors) == (0, "")
+    found = {path.name: RunDirectory.open(path).config()["sgd"]["nesterov"] for path in Path("s").iterdir()}
+    assert found == {"nesterov": True, "no-nesterov": False}
+    assert "SGD, nesterov True" in output
+    assert "SGD, nesterov False" in output
+
+
+def test_the_table_has_a_mean_and_an_interval(train):
+    _, output, _ = train("sgd", "--seeds", "0:3", "--out", "s")
+    shown = " ".join(output.split())
+    assert "95 % interval" in shown or "interval)" in shown
+    ends = [1 - RunDirectory.open(path).records()[-1]["test/clean"] for path in Path("s").iterdir()]
+    mean, half = 100 * statistics.fmean(ends), 100 * 4.3027 * statistics.stdev(ends) / 3**0.5  # t with 2 degrees
+    assert f"{mean:.1f} ({mean - half:.1f} to {mean + half:.1f})" in shown
+
+
+def test_streams_are_swept_too_and_the_same_command_goes_on(lethe_command):
+    words = ("anytime", "alma", "--seeds", "0:2", "--sweep", "replay=full,none", "--train-size", "60", "--out", "s")
+    words = (*words, "--test-size", "40", "--width", "4", "--epochs", "1", "--megabatches", "2", "--device", "cpu")
+    status, output, errors = lethe_command(*words)
+    assert (status, errors) == (0, "")
+    assert "ALMA (warm start), replay full" in output
+    before = Path("s/replayfull-seed1/metrics.jsonl").read_text()
+    Path("s/replayfull-seed1/summary.json").unlink()
+    status, output, errors = lethe_command(*words)
+    assert (status, errors) == (0, "")
+    assert output.count("\nrun ") + output.startswith("run ") == 1
+    assert Path("s/replayfull-seed1/metrics.jsonl").read_text() == before
+    assert Path("s/replayfull-seed1/summary.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -63,6 +97,10 @@ def test_without_out_it_lies_under_runs(train):
         ("sgd --sweep lr=0.1,0.10", "two of these runs would be the same"),
         ("sgd --seeds 0:2 --resume runs/x", "--resume does not go with --seeds or --sweep"),
         ("sgd --sweep out=a,b", "--out cannot be swept"),
+        ("sgd --sweep resume=a,b", "--resume cannot be swept"),
+        ("sgd --sweep nesterov=yes,no", "--nesterov is on or off: sweep it as nesterov=true,false, not 'yes'"),
+        ("sgd --sweep nesterov=true,True", "two of these runs would be the same"),
+        ("sgd --sweep nesterov=true,false --no-nesterov", "--nesterov is given more than once"),
         ("sgd --sedes 0:2", "unknown option '--sedes'. Did you mean '--seeds'?"),
     ],
 )

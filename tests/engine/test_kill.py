@@ -1,95 +1,83 @@
-"""Runs that are killed or told to stop, for real, and resumed by the command line."""
+"""Runs that are killed, for real, and that go on by the command line to the same bits.
+
+Each of four recipes is killed 20 times, by SIGKILL, each time in a process of its own that ``zygote.py`` forks; the
+environment variable LETHE_KILLS asks for another number, as ``make kills`` does.
+"""
 
 import os
 import random
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
-from lethe.engine import RunDirectory, load_checkpoint
+from lethe.engine import load_checkpoint
 
-LETHE = (sys.executable, "-c", "import sys; from lethe.cli import main; sys.exit(main())")
-OPTIONS = (
-    *("--train-size", "200", "--validation-size", "50", "--test-size", "50", "--width", "4", "--batch-size", "32"),
-    *("--steps", "3", "--eval-steps", "2", "--epochs", "12", "--start", "0.25", "--period", "2", "--lr", "0.05"),
-    *("--device", "cpu", "--seed", "3"),
-)
-
-
-def start(*words):
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*LETHE, "train", *words], env=environment, **streams)
+KILLS = int(os.environ.get("LETHE_KILLS", "20"))
+AIMED = {
+    "at": [("saving", "half"), ("attack", "end"), ("evaluating", "begin"), ("saving", "end")],
+    "fomo": [("forgetting", "end"), ("forgetting", "begin"), ("saving", "half"), ("writing", "end")],
+    "amp": [("training", "begin"), ("saving", "half"), ("training", "end"), ("writing", "begin")],
+    "lure": [("forgetting", "end"), ("forgetting", "begin"), ("saving", "half"), ("writing", "end")],
+}
+"""Kills at places that a random moment may miss, and at what moment there; the others are random."""
 
 
-def wait_for(process, condition):
-    until = time.monotonic() + 120
-    while not condition():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < until, "the run did not get that far"
-        time.sleep(0.01)
+def place(folder):
+    """How far the checkpoint of a run is: megabatch, epoch, steps; None where there is none yet."""
+    path = folder / "checkpoints" / "last.pt"
+    if not path.is_file():
+        return None
+    state = load_checkpoint(path)
+    return state.get("place", {}).get("megabatch"), state["epoch"], (state["progress"] or {}).get("batches")
 
 
-def lines(run):
-    metrics = run / "metrics.jsonl"
-    return len(metrics.read_text().splitlines()) if metrics.is_file() else 0
+@pytest.mark.parametrize("recipe", list(AIMED))
+def test_a_run_killed_again_and_again_ends_in_the_same_bits(zygote, alone, recipe, tmp_path, assert_equal_runs):
+    folder, draw = tmp_path / "run", random.Random(recipe)
+    command, whole, step = alone(recipe)
+    aimed = dict(zip(sorted(draw.sample(range(KILLS), 4)), AIMED[recipe], strict=True)) if KILLS >= 4 else {}
+    places, found = [], []
+    for number in range(KILLS):
+        begun = (folder / "config.json").is_file()
+        # Every step is saved, so that a kill costs one, and the run gets through all of them.
+        words = (command[0], "--resume", folder) if begun else (*command, "--out", folder, "--checkpoint-minutes", 0)
+        if number in aimed:
+            kill = {"in": aimed[number][0], "call": 1 + draw.randrange(2), "at": aimed[number][1]}
+            kill["call"] = 1 if kill["in"] == "forgetting" else kill["call"]
+        else:  # before the first step, too
+            file = str(folder / "checkpoints" / "last.pt")
+            kill = {"file": file, "changes": draw.randrange(5), "seconds": draw.random() * 2 * step}
+        killed = zygote(words, kill)
+        assert killed["status"] == -signal.SIGKILL, killed
+        places.append(place(folder) if begun or folder.exists() else None)
+        found.append(killed["where"])
+        if number in aimed:
+            assert killed["where"] == aimed[number][0]
+    ended = zygote((command[0], "--resume", folder))
+    assert (ended["status"], ended["errors"]) == (0, "")
+    assert_equal_runs(folder, whole)
+    print(f"{recipe}: {KILLS} kills: {', '.join(f'{w} {p}' for w, p in zip(found, places, strict=True))}")
+    assert len(set(places)) > KILLS / 2  # they fell all over the run
+    within = [p for p in places if p is not None and p[2] is not None]
+    assert len(within) >= KILLS / 4  # within epochs, too
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("alone") / "run"
-    process = start("fomo", *OPTIONS, "--out", str(folder))
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 0, errors
-    return folder
-
-
-@pytest.fixture
-def equals_alone(alone, assert_same_bits):
-    def check(folder):
-        for name in ("last", "best", "best-stable"):
-            one, two = (load_checkpoint(run / "checkpoints" / f"{name}.pt") for run in (folder, alone))
-            assert_same_bits(one, two)
-        records = [RunDirectory.open(run).records() for run in (folder, alone)]
-        assert [{**r, "seconds": 0} for r in records[0]] == [{**r, "seconds": 0} for r in records[1]]
-        assert any("event" in record for record in records[0])
-
-    return check
-
-
-def test_a_run_killed_at_random_moments_and_resumed_ends_with_the_same_bits(tmp_path, equals_alone):
-    folder, draw = tmp_path / "killed", random.Random(1)
-    killed = start("fomo", *OPTIONS, "--out", str(folder), "--checkpoint-minutes", "0")
-    for kill in range(3):
-        wait_for(killed, lambda kill=kill: lines(folder) >= 2 * kill + 2)
-        time.sleep(draw.random() * 0.1)  # within the epoch, its attacks, or a checkpoint's writing
-        killed.kill()
-        killed.communicate()
-        assert killed.returncode == -signal.SIGKILL
-        assert RunDirectory.open(folder).summary() is None
-        killed = start("--resume", str(folder))
-    _, errors = killed.communicate(timeout=120)
-    assert killed.returncode == 0, errors
-    equals_alone(folder)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_run_that_is_told_to_stop_saves_its_step_and_says_how_to_go_on(tmp_path, equals_alone, number):
-    folder = tmp_path / "stopped"
-    stopped = start("fomo", *OPTIONS, "--out", str(folder))
-    wait_for(stopped, lambda: lines(folder) >= 4)
-    stopped.send_signal(number)
-    output, errors = stopped.communicate(timeout=60)
-    assert (stopped.returncode, errors) == (128 + number, "")
-    assert "a checkpoint is saved first" in output
-    assert f"go on with: lethe train --resume {folder}" in output
-    resumed = start("--resume", str(folder))
-    _, errors = resumed.communicate(timeout=120)
-    assert resumed.returncode == 0, errors
-    equals_alone(folder)
+@pytest.mark.parametrize(("recipe", "number"), [("fomo", signal.SIGTERM), ("lure", signal.SIGINT)])
+def test_a_run_that_is_told_to_stop_saves_its_step_and_says_how_to_go_on(
+    zygote, alone, tmp_path, assert_equal_runs, recipe, number
+):
+    folder, (command, whole, _) = tmp_path / "stopped", alone(recipe)
+    file = str(folder / "checkpoints" / "last.pt")
+    words = (*command, "--out", folder)
+    stopped = zygote(words, {"file": file, "changes": 5, "seconds": 0.02, "number": number})
+    assert (stopped["status"], stopped["errors"]) == (128 + number, "")
+    assert "a checkpoint is saved first" in stopped["output"]
+    assert f"go on with: lethe {command[0]} --resume {folder}" in stopped["output"]
+    resumed = zygote((command[0], "--resume", folder))
+    assert (resumed["status"], resumed["errors"]) == (0, "")
+    assert_equal_runs(folder, whole)
 
 
 def test_a_second_signal_ends_the_process_at_once():

@@ -1,5 +1,6 @@
 """Corrupted images: by hand, alike whenever they are made, and read from the official files' layout."""
 
+import json
 import os
 
 import numpy as np
@@ -161,6 +162,33 @@ def test_the_other_archive_is_refused(official):
     np.save(official / "labels.npy", np.tile(np.arange(10_000) % 100, 5).astype(np.uint8))
     with pytest.raises(lethe.LetheError, match="has labels up to 99, CIFAR-10-C has 10 classes"):
         OfficialCorruptions(official, "cifar10")
+
+
+def test_official_and_made_ones_lie_side_by_side(official, tmp_path):
+    data, path = smooth(2), tmp_path / "found.json"
+    evaluation = evaluate(Left(), data, [], Threat(), evaluation=Evaluation.open(path, {}))
+    sets = MadeCorruptions(data), OfficialCorruptions(official, "cifar10", 2)
+    for corruptions in sets:
+        measure_corruptions(Left(), corruptions, evaluation, {"seed": 0, "images": 2})
+    again, asked = Evaluation.open(path, {}), []
+    assert {name: len(kept["found"]) for name, kept in again.beside.items()} == {
+        "corruptions": len(sets[0].names),
+        "official corruptions": 15,
+    }
+    for corruptions in sets:
+        measure_corruptions(
+            Left(), corruptions, again, {"seed": 0, "images": 2}, on_progress=lambda *what: asked.append(what)
+        )
+    assert asked == [("corruptions", 1.0)] * 2  # both are there
+
+
+@pytest.mark.parametrize(("source", "place"), [("CIFAR-10-C", "official corruptions"), ("made here", "corruptions")])
+def test_a_file_of_the_first_version_is_read_whichever_it_holds(tmp_path, source, place):
+    path = tmp_path / "found.json"
+    evaluate(Left(), smooth(2), [], Threat(), evaluation=Evaluation.open(path, {}))
+    kept = {"made": {"source": source, "names": ["fog"]}, "found": {"fog": [1.0] * 5}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), "corruptions": kept}))
+    assert Evaluation.open(path, {}).beside == {place: kept}
 
 
 def test_what_is_not_the_official_file_is_refused(official):

@@ -60,6 +60,26 @@ def test_a_network_that_computes_the_same_at_another_scale_is_as_sharp():
     assert ends[0][1] == [pytest.approx(row) for row in ends[1][1]]
 
 
+class Breaks(nn.Module):
+    """Gives nan once its weight has moved by so much, at 0 from the start."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.inner, self.limit = network(), limit
+        self.start = self.inner[1].weight.detach().clone()
+
+    def forward(self, x):
+        moved = (self.inner[1].weight - self.start).norm() >= self.limit
+        return self.inner(x) * (math.nan if moved else 1.0)
+
+
+def test_a_loss_that_is_no_number_is_the_worst_from_there_on():
+    assert worst_loss(Breaks(0.0), data(), [0.0, 0.1]) == [math.inf] * 2
+    near, far = worst_loss(Breaks(0.1), data(), [0.0, 0.5])
+    assert near == pytest.approx(loss(network(), data()))
+    assert far == math.inf
+
+
 def test_slices_meet_at_the_network_and_move_filters_by_their_length():
     model, images = network(), data()
     line, grid = slices(model, images, [-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0], batch_size=5)

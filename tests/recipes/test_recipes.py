@@ -57,14 +57,6 @@ def test_too_few_images_for_the_megabatches_is_an_error_before_anything_is_writt
     assert not (tmp_path / "run").exists()
 
 
-def test_an_anytime_run_says_that_it_cannot_be_resumed(tiny, tmp_path):
-    recipe = tiny(AlmaRecipe, tmp_path / "run", epochs=1)
-    directory, records = recipe.execute()
-    assert [record["megabatch"] for record in records if "test/errors" in record] == [1, 2]
-    with pytest.raises(lethe.LetheError, match="cannot be resumed yet"):
-        recipe.execute(resume=directory)
-
-
 def test_trades_and_mart_start_beside_the_image_and_are_evaluated_like_the_others():
     trades, mart, at = TRADESRecipe(), MARTRecipe(), ATRecipe()
     assert (trades.objective(10).attack.loss, trades.objective(10).attack.initial) == ("kl", "normal")

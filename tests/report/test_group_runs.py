@@ -1,5 +1,6 @@
 """Which runs belong together, and what their group is called."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,17 @@ from lethe.attacks import PGD
 from lethe.engine import RunConfig, ScheduleConfig
 from lethe.objectives import DistillationConfig, ObjectiveConfig
 from lethe.optim import AMPConfig, SGDConfig
-from lethe.recipes import AMPRecipe, ATRecipe, AWPRecipe, KDSWARecipe, RMPRecipe, SGDRecipe, TRADESRecipe
+from lethe.recipes import (
+    TRAIN_RECIPES,
+    AMPRecipe,
+    ATRecipe,
+    AWPRecipe,
+    KDSWARecipe,
+    RMPRecipe,
+    SGDRecipe,
+    TRADESRecipe,
+    with_defaults,
+)
 from lethe.report import group_runs
 
 
@@ -77,3 +88,26 @@ def test_seeds_with_teachers_of_their_own_belong_together(finished_run):
         runs.append(finished_run(str(seed), recipe))
     (group,) = group_runs(runs)
     assert (group.label, group.seeds) == ("KD-SWA", [0, 1])
+
+
+def test_a_run_made_before_an_option_existed_belongs_to_those_made_after(finished_run):
+    runs = [finished_run(str(seed), seeded(SGDRecipe(), seed)) for seed in (0, 1)]
+    old = runs[0].config()
+    del old["data"]["image_size"], old["model"]["dropout"], old["evaluation"]
+    (runs[0].path / "config.json").write_text(json.dumps(old))
+    assert len(group_runs(runs)) == 2
+    (group,) = group_runs(runs, complete=lambda options: with_defaults(options, TRAIN_RECIPES))
+    assert (group.label, group.seeds) == ("SGD", [0, 1])
+    assert group.options["data"]["image_size"] == SGDRecipe().data.image_size
+
+
+def test_what_a_newer_version_wrote_is_left_as_it_is():
+    for options in (
+        {"recipe": "sgd", "sgd": {"lr": 0.3, "sleep": True}, "new": {"x": 1}, "flat": 2},
+        {"recipe": "from-the-future", "run": {"seed": 0}},
+    ):
+        found = with_defaults(options, TRAIN_RECIPES)
+        assert {name: found[name] for name in options if name != "sgd"} == {
+            name: value for name, value in options.items() if name != "sgd"
+        }
+        assert found.get("sgd", {}).items() >= options.get("sgd", {}).items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from lethe._check import LetheError
 from lethe.cli._options import parse_options
-from lethe.evaluate import SEVERITIES, Evaluation, mean_corruption_accuracy, picture_of, sharpness_of, title
+from lethe.evaluate import OFFICIAL, SEVERITIES, Evaluation, mean_corruption_accuracy, picture_of, sharpness_of, title
 from lethe.recipes import EvaluateConfig
 from lethe.report import draw_landscape, radius
 
@@ -105,18 +106,9 @@ def _print(evaluation: Evaluation, console: Console) -> None:
 
 def _print_beside(evaluation: Evaluation, console: Console) -> None:
     """Corruptions as a table, sharpness as numbers and a picture beside the results."""
-    corruptions = evaluation.beside.get("corruptions")
-    if corruptions is not None:
-        heading = f"accuracy, %, by severity ({corruptions['made']['source']})"
-        table = Table("corruption", *map(str, SEVERITIES), "mean", title=heading)
-        for name, shares in corruptions["found"].items():
-            mean = sum(shares) / len(shares)
-            table.add_row(name.replace("_", " "), *(f"{100 * share:.1f}" for share in (*shares, mean)))
-        if len(corruptions["found"]) == len(corruptions["made"]["names"]):
-            table.add_row("mean", *[""] * 5, f"{100 * mean_corruption_accuracy(corruptions['found']):.1f}")
-        else:
-            table.add_row("stopped: the rest is not measured yet", *[""] * 6)
-        console.print(table)
+    for name in ("corruptions", OFFICIAL):
+        if name in evaluation.beside:
+            console.print(_corruption_table(evaluation.beside[name]))
     sharpness = sharpness_of(evaluation)
     if sharpness is not None:
         table = Table("radius, % of each tensor's norm", *(f"{100 * share:g}" for share in sharpness.radii))
@@ -128,3 +120,17 @@ def _print_beside(evaluation: Evaluation, console: Console) -> None:
                 draw_landscape(sharpness, f"{about['recipe']}, {about['checkpoint']}: loss around the weights")
             )
             console.print(f"written: {path}", markup=False, soft_wrap=True)
+
+
+def _corruption_table(corruptions: dict[str, Any]) -> Table:
+    """Accuracy by severity."""
+    found, made = corruptions["found"], corruptions["made"]
+    table = Table("corruption", *map(str, SEVERITIES), "mean", title=f"accuracy, %, by severity ({made['source']})")
+    for name, shares in found.items():
+        mean = sum(shares) / len(shares)
+        table.add_row(name.replace("_", " "), *(f"{100 * share:.1f}" for share in (*shares, mean)))
+    if len(found) == len(made["names"]):
+        table.add_row("mean", *[""] * 5, f"{100 * mean_corruption_accuracy(found):.1f}")
+    else:
+        table.add_row("stopped: the rest is not measured yet", *[""] * 6)
+    return table

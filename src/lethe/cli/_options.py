@@ -7,6 +7,7 @@ import dataclasses
 import io
 import re
 import typing
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ Options = TypeVar("Options")
 registry = ConstructorRegistry()
 TAKEN = {
     "train": ("--config", "--published", "--resume", "--seeds", "--sweep"),
-    "anytime": ("--config", "--published"),
+    "anytime": ("--config", "--published", "--resume", "--seeds", "--sweep"),
 }
 """Options beside the recipe's own, which a command takes out of the words first."""
 
@@ -71,7 +72,7 @@ def take_flag(words: list[str], option: str) -> bool:
 
 
 def parse_recipe(
-    command: str, words: list[str], known: dict[str, type[RecipeType]], extra_help: str
+    command: str, words: list[str], known: Mapping[str, type[RecipeType]], extra_help: str
 ) -> RecipeType | None:
     """The recipe that the words describe; None after printing help.
 
@@ -150,7 +151,7 @@ def parse_options(
             return None
         raise LetheError(_one_line(printed.getvalue())) from None
     if unknown:
-        known = [*(f"--{option.replace('_', '-')}" for option in _names(kind)), *more]
+        known = [*(f"--{option.replace('_', '-')}" for option in _types(kind)), *more]
         word = unknown[0]
         what = f"unknown option {word.partition('=')[0]!r}" if word.startswith("-") else f"unexpected word {word!r}"
         hint = nearest(word.partition("=")[0], known)
@@ -158,13 +159,19 @@ def parse_options(
     return options
 
 
-def _names(kind: Any) -> list[str]:
+def flags(kinds: Iterable[type[Recipe]]) -> set[str]:
+    """Those options of these recipes that are on or off: ``--channels-last`` or ``--no-channels-last``."""
+    return {f"--{name.replace('_', '-')}" for kind in kinds for name, type_ in _types(kind).items() if type_ is bool}
+
+
+def _types(kind: Any) -> dict[str, Any]:
+    """The type of each option, those of sections among them."""
     types = typing.get_type_hints(kind)
-    names: list[str] = []
+    found: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
         inner = types[field.name]
-        names += _names(inner) if dataclasses.is_dataclass(inner) else [field.name]
-    return names
+        found |= _types(inner) if dataclasses.is_dataclass(inner) else {field.name: inner}
+    return found
 
 
 def _one_line(box: str) -> str:

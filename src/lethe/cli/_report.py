@@ -7,25 +7,26 @@ from pathlib import Path
 from rich.console import Console
 
 from lethe._check import LetheError, nearest
+from lethe.cli._grouped import grouped
 from lethe.cli._options import take
 from lethe.engine import RunDirectory
 from lethe.report import (
     draw,
-    group_runs,
     markdown,
     page,
     print_sections,
     provenance,
     sections,
     with_differences,
+    with_intervals,
     write_csv,
 )
 
 USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER]
 
 Prints best / last / gap of finished runs; runs that differ only in their seed are averaged, with the standard
-deviation, and compared, seed by seed, with the first row of their table. With --out, writes table.md, table.csv,
-curves.png and report.html into FOLDER."""
+deviation and a 95 % interval, and compared, seed by seed, with the first row of their table. With --out, writes
+table.md, table.csv, curves.png and report.html into FOLDER."""
 
 
 def command(words: list[str]) -> int:
@@ -40,8 +41,8 @@ def command(words: list[str]) -> int:
                 f"unknown option {word!r}.{nearest(word, ['--out'])} 'lethe report --help' lists all options."
             )
     console = Console()
-    groups = group_runs([RunDirectory.open(Path(word)) for word in words])
-    made = [with_differences(section) for section in sections(groups)]
+    groups = grouped([RunDirectory.open(Path(word)) for word in words])
+    made = [with_differences(with_intervals(section)) for section in sections(groups)]
     print_sections(made, console)
     if out is not None:
         folder = Path(out)

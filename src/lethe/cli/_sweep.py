@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
 from lethe._check import LetheError
-from lethe.cli._options import parse_recipe, take
+from lethe.cli._grouped import closing_table
+from lethe.cli._options import flags, parse_recipe, take
 from lethe.cli._progress import ProgressObserver
 from lethe.engine import RunDirectory
-from lethe.recipes import TRAIN_RECIPES, SGDRecipe, load_recipe
-from lethe.report import group_runs, print_sections, sections
+from lethe.recipes import Recipe, load_recipe
+from lethe.report import print_sections
 
 
 def take_sweep(words: list[str]) -> list[tuple[str, list[str]]]:
@@ -37,12 +38,12 @@ def take_sweep(words: list[str]) -> list[tuple[str, list[str]]]:
         axes.append(("--seed", _seeds(seeds)))
     for option, values in axes:
         if [name for name, _ in axes].count(option) > 1 or any(
-            word.partition("=")[0].replace("_", "-") == option for word in words
+            word.partition("=")[0].replace("_", "-") in (option, f"--no-{option[2:]}") for word in words
         ):
             raise LetheError(f"{option} is given more than once: leave it out beside --sweep or --seeds.")
         if len(set(values)) < len(values):
             raise LetheError(f"{option} has the same value twice: {', '.join(values)}.")
-        if option in ("--out", "--config", "--published"):
+        if option in ("--out", "--config", "--published", "--resume"):
             raise LetheError(f"{option} cannot be swept.")
     return axes
 
@@ -59,7 +60,14 @@ def _seeds(text: str) -> list[str]:
     raise LetheError(f"--seeds wants FIRST:AFTER or a list, got {text!r}: 0:5 is 0 to 4, 3,7 is 3 and 7.")
 
 
-def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_help: str, console: Console) -> int:
+def run_sweep(
+    command: str,
+    words: list[str],
+    axes: Sequence[tuple[str, list[str]]],
+    known: Mapping[str, type[Recipe]],
+    extra_help: str,
+    console: Console,
+) -> int:
     """Make every run that is not finished yet, one after the other, and print one table.
 
     All are looked at before the first begins: a wrong option or a folder that holds something else costs nothing. Runs
@@ -67,12 +75,13 @@ def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_hel
     those that are finished and goes on with one that was stopped.
     """
     folder = take(words, "--out")
-    planned: list[tuple[Path, SGDRecipe]] = []
+    planned: list[tuple[Path, Recipe]] = []
+    switches = flags(known.values())
     for values in itertools.product(*(values for _, values in axes)):
         chosen = [(option, value) for (option, _), value in zip(axes, values, strict=True)]
-        swept = [word for pair in chosen for word in pair]
-        name = "-".join(f"{option[2:]}{value}".replace("/", "of") for option, value in chosen)
-        recipe = parse_recipe("train", [*words, *swept], TRAIN_RECIPES, extra_help)
+        swept = [_switch(*pair) if pair[0] in switches else pair for pair in chosen]
+        name = "-".join("".join(pair)[2:].replace("/", "of") for pair in swept)
+        recipe = parse_recipe(command, [*words, *itertools.chain(*swept)], known, extra_help)
         if recipe is None:  # help was asked for
             return 0
         path = Path(folder or f"runs/{recipe.name}-{recipe.data.dataset}-sweep") / name
@@ -80,7 +89,7 @@ def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_hel
     options = [recipe.options() for _, recipe in planned]
     if any(one in options[:at] for at, one in enumerate(options)):
         raise LetheError("two of these runs would be the same: leave one of the values out.")
-    done = {path: _before(path, recipe) for path, recipe in planned}
+    done = {path: _before(path, recipe, known) for path, recipe in planned}
     finished, failed = [], []
     for number, (path, recipe) in enumerate(planned, 1):
         directory = done[path]
@@ -101,7 +110,7 @@ def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_hel
                 observer.end("")
         finished.append(directory)
     if finished:
-        print_sections(sections(group_runs(finished)), console)
+        print_sections(closing_table(finished), console)
     if failed:
         raise LetheError(f"{len(failed)} of {len(planned)} runs failed: {', '.join(map(str, failed))}.")
     written = ", ".join(sorted({str(path.parent) for path, _ in planned}))
@@ -109,11 +118,18 @@ def run_sweep(words: list[str], axes: Sequence[tuple[str, list[str]]], extra_hel
     return 0
 
 
-def _before(path: Path, recipe: SGDRecipe) -> RunDirectory | None:
+def _switch(option: str, value: str) -> tuple[str]:
+    """The word that turns an option on or off."""
+    if value.lower() not in ("true", "false"):
+        raise LetheError(f"{option} is on or off: sweep it as {option[2:]}=true,false, not {value!r}.")
+    return (option if value.lower() == "true" else f"--no-{option[2:]}",)
+
+
+def _before(path: Path, recipe: Recipe, known: Mapping[str, type[Recipe]]) -> RunDirectory | None:
     """What an earlier call of the same command left there."""
     if not path.exists():
         return None
     directory = RunDirectory.open(path)
-    if load_recipe(path, TRAIN_RECIPES).options() != recipe.options():
+    if load_recipe(path, known).options() != recipe.options():
         raise LetheError(f"{str(path)!r} holds a run with other options: choose another --out, or move it away.")
     return directory

@@ -9,6 +9,7 @@ from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes, processes
 from lethe.engine._run import Stopped, run_training
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._run_stream import run_stream
 from lethe.engine._schedule import ScheduleConfig
 from lethe.engine._seeds import generators
 from lethe.engine._training import Training
@@ -28,6 +29,7 @@ __all__ = [
     "generators",
     "load_checkpoint",
     "processes",
+    "run_stream",
     "run_training",
     "save_checkpoint",
     "train_epoch",

@@ -20,7 +20,7 @@ class RunConfig:
     device: str = "auto"
     """cpu, cuda, cuda:1, mps; auto: the GPU if there is one."""
     checkpoint_minutes: float = 10.0
-    """Save a checkpoint so often within an epoch, too; one is always saved after it. Of lethe train alone."""
+    """Save a checkpoint so often within an epoch, too; one is always saved after it."""
 
     def __post_init__(self) -> None:
         at_least("seed", self.seed, 0)

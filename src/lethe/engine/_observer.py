@@ -19,7 +19,7 @@ class Observer:
         """A line has been added to the run's metrics."""
 
     def say(self, message: str) -> None:
-        """Something that the user should know."""
+        """Something that the user should know, though the run goes on."""
 
     def stop_asked(self) -> bool:
         """Whether the run shall save a checkpoint and stop, asked after each step."""

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from lethe._check import LetheError
 from lethe.attacks import PGD
 from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
-from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
+from lethe.engine._checkpoint import save_checkpoint
+from lethe.engine._last import does_not_fit, load_last, save_last
 from lethe.engine._loop import train_epoch
 from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes
@@ -64,24 +64,22 @@ def run_training(
         Stopped: the observer asked for it; ``last`` has the step that was the last.
     """
     processes = training.compute.processes
-    observer = observer if observer is not None and processes.first else Observer()
+    told = observer if observer is not None and processes.first else Observer()
     metric = "clean" if attack is None else "robust"
     records: list[dict[str, Any]] = []
     trained: dict[str, Any] | None = None  # the record of an epoch that waits for its evaluation
-    if resume and not processes.share(directory.checkpoint("last").is_file):
+    state = processes.in_turn(lambda: load_last(directory, told)) if resume else None
+    if resume and state is None:
         processes.share(lambda: directory.keep_records([]))  # stopped in its first epoch: it begins anew
-    elif resume:
-        state = load_checkpoint(directory.checkpoint("last"))
+    elif state is not None:
         try:
             if not training.load_state_dict(state):
-                observer.say(
+                told.say(
                     f"goes on with {processes.count} in place of {len(state['torch_generators'])} devices: alike, but "
                     "not to the bit"
                 )
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise LetheError(
-                f"the checkpoint {str(directory.checkpoint('last'))!r} does not fit the run's config."
-            ) from error
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise does_not_fit(directory) from error
         # Lines of epochs that the checkpoint does not have are trained again.
         trained = state.get("trained")
         records = [r for r in directory.records() if r["epoch"] <= training.epoch - (trained is not None)]
@@ -93,23 +91,24 @@ def run_training(
         )
         for prefix in ("", "stable/")
     }
-    observer.begin(title, schedule.epochs, directory.path)
-    observer.step(training.epoch)
+    told.begin(title, schedule.epochs, directory.path)
+    told.step(training.epoch)
     saved = time.monotonic()
 
-    def save(name: str, state: dict[str, Any]) -> None:
-        processes.share(lambda: save_checkpoint(directory.checkpoint(name), state))
+    def save(**more: Any) -> None:
+        state = {**training.state_dict(), **more}
+        processes.share(lambda: save_last(directory, state))
 
     def on_step(share: float) -> None:
         nonlocal saved
-        observer.step(training.epoch + share)
-        stop, due = processes.agree(observer.stop_asked(), time.monotonic() - saved >= 60 * checkpoint_minutes)
+        told.step(training.epoch + share)
+        stop, due = processes.agree(told.stop_asked(), time.monotonic() - saved >= 60 * checkpoint_minutes)
         if stop or due:
             # The epoch will end with an error: keep the last good checkpoint.
             spoilt = training.progress is not None and not torch.isfinite(training.progress.loss)
             if any(processes.agree(spoilt)):
                 return
-            save("last", training.state_dict())
+            save()
             saved = time.monotonic()
         if stop:
             raise Stopped
@@ -124,8 +123,8 @@ def run_training(
         )
         if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
             if trained is None:  # an evaluation may take longer than the epoch: it must not cost it
-                save("last", {**training.state_dict(), "trained": record})
-            if any(processes.agree(observer.stop_asked())):
+                save(trained=record)
+            if any(processes.agree(told.stop_asked())):
                 raise Stopped
             models: dict[str, nn.Module] = {"": training.model}
             if training.method.stable is not None:
@@ -137,14 +136,15 @@ def run_training(
                 if (value := record[f"{prefix}validation/{metric}"]) > best[prefix]:
                     best[prefix] = value
                     weights = {"epoch": training.epoch, "model": whole(model.state_dict())}
-                    save("best-stable" if prefix else "best", weights)
+                    path = directory.checkpoint("best-stable" if prefix else "best")
+                    processes.share(lambda path=path, weights=weights: save_checkpoint(path, weights))  # type: ignore[misc]
         trained = None
         processes.share(lambda record=record: directory.append(record))  # type: ignore[misc]
-        save("last", training.state_dict())
+        save()
         saved = time.monotonic()
         records.append(record)
-        observer.record(record)
-        if training.epoch < schedule.epochs and any(processes.agree(observer.stop_asked())):
+        told.record(record)
+        if training.epoch < schedule.epochs and any(processes.agree(told.stop_asked())):
             raise Stopped
     return records
 

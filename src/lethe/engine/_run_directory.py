@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from lethe._check import LetheError
+from lethe._files import WRITTEN_ASIDE, append_line, write_file
 
 
 class RunDirectory:
@@ -33,21 +35,29 @@ class RunDirectory:
         """Make a new one.
 
         Raises:
-            LetheError: the path exists; nothing in it is touched.
+            LetheError: the path exists, and nothing in it is touched; or it cannot be written, and nothing is left.
         """
+        exists = LetheError(
+            f"the run directory {str(path)!r} exists: choose another --out, move it away, or continue it with --resume."
+        )
+        if path.exists() or path.is_symlink():
+            raise exists
+        aside = path.with_name(f".{path.name}.{os.getpid()}{WRITTEN_ASIDE}")
         try:
-            path.mkdir(parents=True)
-        except FileExistsError as error:
-            raise LetheError(
-                f"the run directory {str(path)!r} exists: choose another --out, move it away, "
-                "or continue it with --resume."
-            ) from error
+            aside.mkdir(parents=True)
+            directory = cls(aside)
+            directory._write("config.json", config)
+            directory._write("environment.json", environment(device))
+            aside.rename(path)  # whole or not there: a run killed here would be none, and in the way of the next
         except OSError as error:
+            shutil.rmtree(aside, ignore_errors=True)
+            if path.exists():
+                raise exists from error
             raise LetheError(f"the run directory {str(path)!r} cannot be made: {error.strerror}.") from error
-        directory = cls(path)
-        directory._write("config.json", config)
-        directory._write("environment.json", environment(device))
-        return directory
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        return cls(path)
 
     @classmethod
     def open(cls, path: Path) -> RunDirectory:
@@ -82,13 +92,21 @@ class RunDirectory:
         return self._read("summary.json") if (self.path / "summary.json").is_file() else None
 
     def finish(self, summary: dict[str, Any]) -> None:
-        """Write the summary; the run is then finished."""
+        """Write the summary; the run is then finished, and needs no checkpoint to fall back to.
+
+        Raises:
+            LetheError: it cannot be written.
+        """
         self._write("summary.json", summary)
+        self.checkpoint("last-previous").unlink(missing_ok=True)
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add a line to the metrics."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        """Add a line to the metrics.
+
+        Raises:
+            LetheError: it cannot be written; the metrics are as they were.
+        """
+        append_line(self.path / "metrics.jsonl", json.dumps(record))
 
     def records(self) -> list[dict[str, Any]]:
         """The lines of the metrics, up to one that a crash cut short."""
@@ -104,19 +122,22 @@ class RunDirectory:
         return records
 
     def keep_records(self, records: list[dict[str, Any]]) -> None:
-        """Put these lines in place of all."""
-        temporary = self.path / "metrics.jsonl.tmp"
-        temporary.write_text("".join(json.dumps(record) + "\n" for record in records))
-        temporary.replace(self.path / "metrics.jsonl")
+        """Put these lines in place of all.
+
+        Raises:
+            LetheError: they cannot be written; the metrics are as they were.
+        """
+        self._put("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
     def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint ``name``: last, best, best-stable."""
+        """Path of the checkpoint ``name``: last, last-previous, best, best-stable, megabatch-N."""
         return self.path / "checkpoints" / f"{name}.pt"
 
     def _write(self, name: str, content: dict[str, Any]) -> None:
-        temporary = self.path / (name + ".tmp")
-        temporary.write_text(json.dumps(content, indent=2) + "\n")
-        temporary.replace(self.path / name)
+        self._put(name, json.dumps(content, indent=2) + "\n")
+
+    def _put(self, name: str, text: str) -> None:
+        write_file(self.path / name, lambda file: file.write(text.encode()))
 
     def _read(self, name: str) -> dict[str, Any]:
         try:

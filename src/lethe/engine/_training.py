@@ -95,6 +95,9 @@ class Training:
         self.scheduler.load_state_dict(state["scheduler"])
         if self.progress is not None and "milestones" in state["scheduler"]:  # of a checkpoint that counted epochs
             self.scheduler.last_epoch += self.progress.batches
+        if self.progress is not None and self.progress.batches:
+            # The epoch's steps were made before the stop: torch shall not warn of a schedule that moves without any.
+            self.optimizer._opt_called = True  # type: ignore[attr-defined]
         self.method.load_state_dict(method)
         self.compute.load_state_dict(state.get("compute", {}))
         for name, generator in self.generators.items():

@@ -6,7 +6,7 @@ from lethe.evaluate._calibration import calibration_error
 from lethe.evaluate._config import EvaluationConfig
 from lethe.evaluate._corruption_accuracy import mean_corruption_accuracy, measure_corruptions
 from lethe.evaluate._corruptions import SEVERITIES, CorruptionSet, MadeCorruptions
-from lethe.evaluate._evaluation import Evaluation, OnProgress, evaluate
+from lethe.evaluate._evaluation import OFFICIAL, Evaluation, OnProgress, evaluate
 from lethe.evaluate._masking import signs_in_the_network, signs_in_the_verdicts
 from lethe.evaluate._named_attacks import Threat, batch_attack, title
 from lethe.evaluate._official_corruptions import OfficialCorruptions
@@ -20,6 +20,7 @@ from lethe.evaluate._sharpness import (
 )
 
 __all__ = [
+    "OFFICIAL",
     "SEVERITIES",
     "CorruptionSet",
     "Evaluation",

@@ -25,12 +25,13 @@ def measure_corruptions(
     Args:
         model: on the images' device; left as it was.
         corruptions: the official ones, or made ones.
-        evaluation: gets ``corruptions``; one that is there and was made alike is not measured again.
+        evaluation: gets ``corruptions``, if these are made, or ``official corruptions``; one that is there and was made
+            alike is not measured again.
         how: what else decides the images, as their seed.
         batch_size: images at a time.
         on_progress: told how it goes.
     """
-    found = evaluation.found_beside("corruptions", {"source": corruptions.source, "names": corruptions.names} | how)
+    found = evaluation.found_beside(corruptions.key, {"source": corruptions.source, "names": corruptions.names} | how)
     for number, name in enumerate(corruptions.names):
         if name in found:
             continue

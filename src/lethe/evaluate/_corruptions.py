@@ -28,6 +28,11 @@ class CorruptionSet(Protocol):
     """Corrupted copies of a test set."""
 
     @property
+    def key(self) -> str:
+        """Under which an evaluation keeps them: official and made ones lie side by side."""
+        ...
+
+    @property
     def source(self) -> str:
         """What they are, for tables and files."""
         ...
@@ -171,6 +176,11 @@ class MadeCorruptions:
                 f"corruptions are of grey or RGB images, these have {self.data.images.shape[1]} channels: "
                 "leave them out."
             )
+
+    @property
+    def key(self) -> str:
+        """Made ones."""
+        return "corruptions"
 
     @property
     def source(self) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe._check import LetheError
+from lethe._files import write_file
 from lethe._guard import evaluation_mode
 from lethe.data import ImageSet, batches
 from lethe.evaluate._autoattack import STAGES, autoattack_stage
@@ -20,7 +21,8 @@ from lethe.evaluate._calibration import calibration_error
 from lethe.evaluate._masking import signs_in_the_network, signs_in_the_verdicts
 from lethe.evaluate._named_attacks import WHOLE, BatchAttack, Threat, batch_attack, title
 
-BESIDE = ("corruptions", "sharpness")
+OFFICIAL = "official corruptions"
+BESIDE = ("corruptions", OFFICIAL, "sharpness")
 
 OnProgress = Callable[[str, float], None]
 """Told the attack and the share of the images that it has done."""
@@ -37,7 +39,8 @@ class Evaluation:
         seconds: by name of the attack, how long it took.
         calibration: the expected calibration error on clean images; None: not measured yet.
         said: AutoAttack's own warnings.
-        beside: what is no attack, by name (``corruptions``, ``sharpness``): how it was made, and what was found.
+        beside: what is no attack, by name (``corruptions``, which were made, ``official corruptions``, ``sharpness``):
+            how it was made, and what was found.
         warnings: signs that the numbers are not to be believed, AutoAttack's among them.
         path: the file; None keeps nothing.
     """
@@ -73,11 +76,18 @@ class Evaluation:
             evaluation.calibration = content["expected calibration error"]
             evaluation.said = content["said by AutoAttack"]
             evaluation.beside = {name: content[name] for name in BESIDE if name in content}
+            evaluation._part_official()
         except (OSError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, LetheError):
                 raise
             raise LetheError(f"{str(path)!r} cannot be read as an evaluation: {error!r}; move it away.") from error
         return evaluation
+
+    def _part_official(self) -> None:
+        """Files of version 0.1.0 have made and official corruptions, the last measured of them, in one place."""
+        found = self.beside.get("corruptions")
+        if found is not None and str(found["made"]["source"]).startswith("CIFAR-"):
+            self.beside.setdefault(OFFICIAL, self.beside.pop("corruptions"))
 
     def has(self, name: str, how: dict[str, Any]) -> bool:
         """Whether this attack is done, and in this way; what was made in another is taken out."""
@@ -121,13 +131,14 @@ class Evaluation:
         }
 
     def save(self) -> None:
-        """Write the file aside and move it into place."""
-        if self.path is None:
-            return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        temporary.write_text(json.dumps(self.content(), indent=1) + "\n")
-        temporary.replace(self.path)
+        """Write the file aside and move it into place.
+
+        Raises:
+            LetheError: it cannot be written; the old one is as it was.
+        """
+        if self.path is not None:
+            text = json.dumps(self.content(), indent=1) + "\n"
+            write_file(self.path, lambda file: file.write(text.encode()))
 
 
 def evaluate(

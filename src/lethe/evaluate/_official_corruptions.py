@@ -11,6 +11,7 @@ import torch
 from lethe._check import LetheError, one_of
 from lethe.data import ImageSet
 from lethe.evaluate._corruptions import check_severity
+from lethe.evaluate._evaluation import OFFICIAL
 
 FOLDERS = {"cifar10": ("CIFAR-10-C", 10), "cifar100": ("CIFAR-100-C", 100)}
 STANDARD = (
@@ -68,6 +69,11 @@ class OfficialCorruptions:
             raise LetheError(
                 f"{str(self.folder)!r} has labels up to {largest}, {name} has {classes} classes: name its own folder."
             )
+
+    @property
+    def key(self) -> str:
+        """Official ones."""
+        return OFFICIAL
 
     @property
     def source(self) -> str:

@@ -64,6 +64,9 @@ def worst_loss(
         steps: ascent steps a radius, each a forward and a backward pass over the images.
         batch_size: images at a time.
 
+    Returns:
+        One value a radius; infinity where a loss is nan.
+
     Raises:
         LetheError: radii that fall, or a network without weights to move.
     """
@@ -75,16 +78,22 @@ def worst_loss(
     found: list[float] = []
     with _moved(model) as (weights, start):
         lengths = [w.norm() for w in start]
-        largest, slopes = _slope(model, weights, data, batch_size)
+        loss, slopes = _slope(model, weights, data, batch_size)
+        largest = _as_worst(loss)
         for radius in radii:
             for _ in range(steps if radius else 0):
                 for w, w0, length, g in zip(weights, start, lengths, slopes, strict=True):
                     gap = w + g * (2 * radius / steps * length / g.norm().clamp(min=1e-30)) - w0
                     w.copy_(w0 + gap * (radius * length / gap.norm().clamp(min=1e-30)).clamp(max=1.0))
                 loss, slopes = _slope(model, weights, data, batch_size)
-                largest = math.inf if math.isnan(loss) else max(largest, loss)
+                largest = max(largest, _as_worst(loss))
             found.append(largest)
     return found
+
+
+def _as_worst(loss: float) -> float:
+    """A loss that is no number is worse than any."""
+    return math.inf if math.isnan(loss) else loss
 
 
 def slices(

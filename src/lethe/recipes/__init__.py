@@ -4,11 +4,11 @@ from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, MARTReci
 from lethe.recipes._anytime import AlmaRecipe, LureRecipe, StreamConfig
 from lethe.recipes._base import Recipe
 from lethe.recipes._evaluate import EvaluateConfig
-from lethe.recipes._file import load_recipe
+from lethe.recipes._file import load_recipe, with_defaults
 from lethe.recipes._load_model import load_model
 from lethe.recipes._perturbed import AMPRecipe, RMPRecipe, SAMRecipe
 from lethe.recipes._published import published
-from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
+from lethe.recipes._registry import ALL_RECIPES, ANYTIME_RECIPES, TRAIN_RECIPES
 from lethe.recipes._regularised import (
     DropoutRecipe,
     FloodingRecipe,
@@ -20,6 +20,7 @@ from lethe.recipes._remedies import ATAMPRecipe, ATEMARecipe, ATSWARecipe, KDSWA
 from lethe.recipes._standard import SGDRecipe
 
 __all__ = [
+    "ALL_RECIPES",
     "ANYTIME_RECIPES",
     "TRAIN_RECIPES",
     "AMPRecipe",
@@ -49,4 +50,5 @@ __all__ = [
     "load_model",
     "load_recipe",
     "published",
+    "with_defaults",
 ]

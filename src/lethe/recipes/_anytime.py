@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -12,9 +11,9 @@ from torch.optim import SGD
 
 from lethe import models
 from lethe._check import LetheError, at_least
-from lethe.anytime import Megabatch, MegabatchStream, cumulative_error
+from lethe.anytime import MegabatchStream, cumulative_error
 from lethe.anytime._replay import parse_replay
-from lethe.data import DataConfig, ImageSet, Splits, batches, image_side, load, steps_per_epoch
+from lethe.data import DataConfig, ImageSet, batches, image_side, load, steps_per_epoch
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -24,10 +23,8 @@ from lethe.engine import (
     ScheduleConfig,
     Training,
     generators,
-    save_checkpoint,
-    train_epoch,
+    run_stream,
 )
-from lethe.evaluate import accuracy
 from lethe.forget import Forgotten
 from lethe.methods import LURE, LUREConfig
 from lethe.objectives import Standard
@@ -79,21 +76,19 @@ class AlmaRecipe(Recipe):
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
     ) -> tuple[RunDirectory, list[dict[str, Any]]]:
-        """Make the run; after each megabatch a line with ``test/errors`` is added to the metrics.
+        """Make the run, from the checkpoint of ``resume`` if there is one.
+
+        After each megabatch a line with ``test/errors`` is added to the metrics.
 
         Each megabatch starts from the best model of the one before, chosen on its validation images, with a fresh
         optimizer and schedule, as in ALMA's own code (LURE's carries one optimizer, and its momentum, through).
         """
-        if resume is not None:
-            raise LetheError("an anytime run cannot be resumed yet: start it anew with --config.")
-        observer = observer or Observer()
         device = self.run.torch_device()
         splits = load(self.data).to(device)
-        replay = parse_replay(self.stream.replay)
         stream = MegabatchStream(
             splits.train,
             self.stream.megabatches,
-            replay=replay,
+            replay=parse_replay(self.stream.replay),
             validation=self.stream.holdout,
             seed=self.data.split_seed,
         )
@@ -101,20 +96,23 @@ class AlmaRecipe(Recipe):
             raise LetheError("a megabatch has no validation image: ask for fewer megabatches or a larger --holdout.")
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
-        model = models.build(self.model, splits.train.classes, splits.mean, splits.std, image_side(self.data)).to(
-            device
+        side = image_side(self.data)
+        model = models.build(self.model, splits.train.classes, splits.mean, splits.std, side).to(device)
+        directory = resume or RunDirectory.create(self.out(), self.options(), device)
+        records = run_stream(
+            model,
+            lambda model, images: self.start(model, images, streams),
+            lambda model, new: self.between(model, new, streams["method"]),
+            stream,
+            splits,
+            directory,
+            schedule=self.schedule,
+            augment=self.data.augmentation(),
+            observer=observer,
+            title=self.name,
+            resume=resume is not None,
+            checkpoint_minutes=self.run.checkpoint_minutes,
         )
-        directory = RunDirectory.create(self.out(), self.options(), device)
-        observer.begin(self.name, len(stream) * self.schedule.epochs, directory.path)
-        observer.step(0.0)
-        records: list[dict[str, Any]] = []
-        for megabatch in stream:
-            for record in self._learn(model, megabatch, splits, streams, observer):
-                directory.append(record)
-                observer.record(record)
-                records.append(record)
-            weights = {"megabatch": megabatch.index + 1, "model": model.state_dict()}
-            save_checkpoint(directory.checkpoint(f"megabatch-{megabatch.index + 1}"), weights)
         errors = [record["test/errors"] for record in records if "test/errors" in record]
         directory.finish(
             {
@@ -127,52 +125,12 @@ class AlmaRecipe(Recipe):
         )
         return directory, records
 
-    def _learn(
-        self,
-        model: nn.Module,
-        megabatch: Megabatch,
-        splits: Splits,
-        streams: dict[str, torch.Generator],
-        observer: Observer,
-    ) -> Iterator[dict[str, Any]]:
-        """Train on one megabatch, yield its records, and leave its best weights in ``model``."""
-        number = megabatch.index + 1
-        train, validation, new = (
-            splits.train.subset(list(part.indices)) for part in (megabatch.train, megabatch.validation, megabatch.new)
-        )
+    def start(self, model: nn.Module, images: int, streams: dict[str, torch.Generator]) -> Training:
+        """What trains the model on one megabatch, of so many images."""
         optimizer = SGD(model.parameters(), **self.sgd.kwargs())
-        event = None if number == 1 else self.between(model, new, streams["method"])
-        training = Training(
-            model,
-            optimizer,
-            self.schedule.build(optimizer, steps_per_epoch(len(train), self.schedule.batch_size)),
-            Standard(),
-            NoMethod(),
-            streams,
-            Compute(self.compute, Processes(splits.train.labels.device), self.sgd.clip_norm),
-        )
-        best, best_epoch, best_weights = -1.0, 0, dict[str, Any]()
-        done = megabatch.index * self.schedule.epochs
-        for epoch in range(self.schedule.epochs):
-            record = train_epoch(
-                training,
-                train,
-                batch_size=self.schedule.batch_size,
-                augment=self.data.augmentation(),
-                on_step=lambda share, epoch=epoch: observer.step(done + epoch + share),  # type: ignore[misc]
-            )
-            record = {"megabatch": number, **record, "validation/clean": accuracy(model, validation)}
-            if event is not None and epoch == 0:
-                record["event"] = str(event)
-            yield record
-            if record["validation/clean"] > best:
-                best, best_epoch = record["validation/clean"], training.epoch
-                best_weights = {name: value.clone() for name, value in model.state_dict().items()}
-        model.load_state_dict(best_weights)
-        test = accuracy(model, splits.test)
-        errors = round((1.0 - test) * len(splits.test))
-        closing = {"megabatch": number, "best_epoch": best_epoch, "test/errors": errors, "test/clean": test}
-        yield {**closing, "train_images": len(train), "new_images": len(new)}
+        schedule = self.schedule.build(optimizer, steps_per_epoch(images, self.schedule.batch_size))
+        compute = Compute(self.compute, Processes(next(model.parameters()).device), self.sgd.clip_norm)
+        return Training(model, optimizer, schedule, Standard(), NoMethod(), streams, compute)
 
 
 @dataclass(frozen=True, kw_only=True)

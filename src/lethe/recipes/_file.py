@@ -49,6 +49,24 @@ def load_recipe(path: Path, known: Mapping[str, type[RecipeType]]) -> RecipeType
     return recipe
 
 
+def with_defaults(options: dict[str, Any], known: Mapping[str, type[Recipe]]) -> dict[str, Any]:
+    """A run's saved options, and at their defaults those that its recipe did not have when the run was made.
+
+    Args:
+        options: what ``config.json`` holds. A recipe or an option that is not known, of a newer version say, is left
+            as it is.
+        known: recipes by name.
+    """
+    kind = known.get(str(options.get("recipe")))
+    if kind is None:
+        return options
+    defaults = kind().options()
+    return defaults | {
+        name: {**defaults[name], **section} if isinstance(section, dict) and name in defaults else section
+        for name, section in options.items()
+    }
+
+
 def _build(default: Any, content: Any, where: str) -> Any:
     """The default, a dataclass, with what a dictionary says in its place, sections within sections."""
     if not isinstance(content, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, MARTRecipe, RWPRecipe, TRADESRecipe
 from lethe.recipes._anytime import AlmaRecipe, LureRecipe
+from lethe.recipes._base import Recipe
 from lethe.recipes._perturbed import AMPRecipe, RMPRecipe, SAMRecipe
 from lethe.recipes._regularised import (
     DropoutRecipe,
@@ -38,3 +39,4 @@ _TRAIN: tuple[type[SGDRecipe], ...] = (
 )
 TRAIN_RECIPES: dict[str, type[SGDRecipe]] = {recipe.name: recipe for recipe in _TRAIN}
 ANYTIME_RECIPES: dict[str, type[AlmaRecipe]] = {recipe.name: recipe for recipe in (AlmaRecipe, LureRecipe)}
+ALL_RECIPES: dict[str, type[Recipe]] = {**TRAIN_RECIPES, **ANYTIME_RECIPES}

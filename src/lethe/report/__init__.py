@@ -4,6 +4,7 @@ from lethe.report._best_last import BestLast, best_last
 from lethe.report._curves import draw
 from lethe.report._differences import Difference, paired_difference, with_differences
 from lethe.report._html import page
+from lethe.report._intervals import Interval, interval, with_intervals
 from lethe.report._landscape import draw_landscape
 from lethe.report._provenance import provenance
 from lethe.report._runs import LABELS, Group, group_runs
@@ -16,11 +17,13 @@ __all__ = [
     "BestLast",
     "Difference",
     "Group",
+    "Interval",
     "Section",
     "best_last",
     "draw",
     "draw_landscape",
     "group_runs",
+    "interval",
     "markdown",
     "page",
     "paired_difference",
@@ -30,5 +33,6 @@ __all__ = [
     "sections",
     "verdict",
     "with_differences",
+    "with_intervals",
     "write_csv",
 ]

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from lethe.report._intervals import Interval, interval
 from lethe.report._sections import Section
 
 
 @dataclass(frozen=True)
-class Difference:
-    """Mean difference over pairs of the same seed, and its 95 % interval by Student's t.
-
-    Attributes:
-        mean: of ``mine - theirs``.
-        low: lower end.
-        high: upper end.
-        n: pairs.
-    """
-
-    mean: float
-    low: float
-    high: float
-    n: int
+class Difference(Interval):
+    """Mean of ``mine - theirs`` over ``n`` pairs of the same seed, and its 95 % interval by Student's t."""
 
     @property
     def outside_noise(self) -> bool:
@@ -34,13 +21,8 @@ class Difference:
 
 def paired_difference(mine: Sequence[float], theirs: Sequence[float]) -> Difference:
     """Of measurements that belong together in pairs; at least two pairs."""
-    from scipy.stats import t
-
-    differences = [m - b for m, b in zip(mine, theirs, strict=True)]
-    n = len(differences)
-    mean = statistics.fmean(differences)
-    half = float(t.ppf(0.975, n - 1)) * statistics.stdev(differences) / math.sqrt(n)
-    return Difference(mean, mean - half, mean + half, n)
+    found = interval([m - b for m, b in zip(mine, theirs, strict=True)])
+    return Difference(found.mean, found.low, found.high, found.n)
 
 
 def with_differences(section: Section) -> Section:

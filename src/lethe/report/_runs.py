@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -55,30 +55,38 @@ class Group:
         return str(self.options["recipe"])
 
 
-def group_runs(directories: Sequence[RunDirectory]) -> list[Group]:
+def group_runs(
+    directories: Sequence[RunDirectory], *, complete: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+) -> list[Group]:
     """Read runs and put those of one config together, in the order given.
+
+    Args:
+        directories: finished runs.
+        complete: adds to a run's options those that there were not yet when it was made; None: they are taken as
+            they stand.
 
     Raises:
         LetheError: a run is not finished, or two have the same config and seed.
     """
-    grouped: dict[str, list[RunDirectory]] = {}
+    grouped: dict[str, list[tuple[RunDirectory, dict[str, Any]]]] = {}
     for directory in directories:
         if directory.summary() is None:
+            command = "anytime" if "stream" in directory.config() else "train"
             raise LetheError(
-                f"the run {str(directory.path)!r} is not finished: leave it out, or, if it is one of lethe train, "
-                "continue it with --resume."
+                f"the run {str(directory.path)!r} is not finished: leave it out, or continue it with "
+                f"lethe {command} --resume {directory.path}."
             )
-        options = directory.config()
+        options = directory.config() if complete is None else complete(directory.config())
         key = json.dumps(_what_matters(options), sort_keys=True)
-        grouped.setdefault(key, []).append(directory)
-    firsts = [members[0].config() for members in grouped.values()]
+        grouped.setdefault(key, []).append((directory, options))
+    firsts = [members[0][1] for members in grouped.values()]
     groups = []
     for first, members in zip(firsts, grouped.values(), strict=True):
-        seeds = [directory.config()["run"]["seed"] for directory in members]
+        seeds = [options["run"]["seed"] for _, options in members]
         if len(set(seeds)) < len(seeds):
             raise LetheError(f"two runs of {first['recipe']!r} have the same config and the same seed.")
-        records = [directory.records() for directory in members]
-        environments = [directory.environment() for directory in members]
+        records = [directory.records() for directory, _ in members]
+        environments = [directory.environment() for directory, _ in members]
         groups.append(Group(_label(first, firsts), first, records, seeds, environments))
     return groups
 

@@ -1,0 +1,166 @@
+"""A whole anytime run: megabatch after megabatch, each to its best epoch, with metrics and checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from lethe.anytime import Megabatch, MegabatchStream
+from lethe.data import Augmentation, ImageSet, Splits
+from lethe.data._augment import none
+from lethe.engine._checkpoint import save_checkpoint
+from lethe.engine._last import does_not_fit, load_last, save_last
+from lethe.engine._loop import train_epoch
+from lethe.engine._observer import Observer
+from lethe.engine._run import Stopped
+from lethe.engine._run_directory import RunDirectory
+from lethe.engine._schedule import ScheduleConfig
+from lethe.engine._training import Training
+from lethe.evaluate import accuracy
+
+
+@dataclass
+class _Place:
+    """How far a stream is, beside the training itself: what its checkpoint needs to go on.
+
+    Attributes:
+        megabatch: that is learnt, from 0.
+        begun: what was to be done before its first epoch is done, the forgetting say, and must not be done again.
+        event: what that was.
+        best: of its epochs so far the best: accuracy on its validation images, epoch from 1, and weights.
+        lines: of the metrics.
+    """
+
+    megabatch: int = 0
+    begun: bool = False
+    event: str | None = None
+    best: dict[str, Any] = field(default_factory=lambda: {"accuracy": -1.0, "epoch": 0, "weights": {}})
+    lines: int = 0
+
+
+def run_stream(
+    model: nn.Module,
+    start: Callable[[nn.Module, int], Training],
+    between: Callable[[nn.Module, ImageSet], object | None],
+    stream: MegabatchStream,
+    splits: Splits,
+    directory: RunDirectory,
+    *,
+    schedule: ScheduleConfig,
+    augment: Augmentation = none,
+    observer: Observer | None = None,
+    title: str = "anytime",
+    resume: bool = False,
+    checkpoint_minutes: float = 10.0,
+) -> list[dict[str, Any]]:
+    """Learn the stream to its end, and return the run's records.
+
+    Each megabatch starts from the best weights of the one before, chosen on its validation images. A line an epoch is
+    added to the metrics, and one with ``test/errors`` after each megabatch, whose best weights are the checkpoint
+    ``megabatch-N``; the checkpoint ``last`` is moved into place after each epoch, and after each megabatch.
+
+    Args:
+        model: as built; with ``resume`` its weights are replaced by the checkpoint's.
+        start: what trains the model on a megabatch of so many images: optimizer and schedule are new for each.
+        between: acts on the model before a megabatch that is not the first, whose new images it is given; once for
+            each: a run that is stopped right after it goes on from before or from after it, never through it twice.
+        stream: of indices into ``splits.train``.
+        splits: data on the model's device; the test set is measured once a megabatch, and decides nothing.
+        directory: where everything is written.
+        schedule: how long each megabatch is trained on.
+        augment: of the training images.
+        observer: told how the run goes.
+        title: what the observer calls the run.
+        resume: go on from the checkpoint ``last``, or from the start if the run was stopped before there was one.
+        checkpoint_minutes: save ``last`` so often within an epoch, too; 0: after each step.
+
+    Raises:
+        Stopped: the observer asked for it; ``last`` has the step that was the last.
+    """
+    observer = observer or Observer()
+    state = load_last(directory, observer) if resume else None
+    try:
+        place = _Place() if state is None else _Place(**state["place"])
+        training = start(model, _images_of(stream, place))
+        if state is not None:
+            training.load_state_dict(state)
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise does_not_fit(directory) from error
+    records = directory.records()[: place.lines] if resume else []
+    if resume:
+        directory.keep_records(records)  # what the checkpoint does not have is done again
+    observer.begin(title, len(stream) * schedule.epochs, directory.path)
+    observer.step(place.megabatch * schedule.epochs + training.epoch)
+    saved = time.monotonic()
+
+    def save() -> None:
+        nonlocal saved
+        save_last(directory, {**training.state_dict(), "place": dict(vars(place))})
+        saved = time.monotonic()
+
+    def on_step(share: float) -> None:
+        observer.step(place.megabatch * schedule.epochs + training.epoch + share)
+        stop = observer.stop_asked()
+        if stop or time.monotonic() - saved >= 60 * checkpoint_minutes:
+            if training.progress is not None and not torch.isfinite(training.progress.loss):
+                return  # the epoch will end with an error: keep the last good checkpoint
+            save()
+        if stop:
+            raise Stopped
+
+    def add(record: dict[str, Any]) -> None:
+        directory.append(record)
+        records.append(record)
+        place.lines = len(records)
+
+    while place.megabatch < len(stream):
+        megabatch, number = stream[place.megabatch], place.megabatch + 1
+        train, validation, new = _images(megabatch, splits.train)
+        if not place.begun:
+            event = between(model, new) if place.megabatch else None
+            place.event, place.begun = None if event is None else str(event), True
+        while training.epoch < schedule.epochs:
+            record = train_epoch(training, train, batch_size=schedule.batch_size, augment=augment, on_step=on_step)
+            record = {"megabatch": number, **record, "validation/clean": accuracy(model, validation)}
+            if place.event is not None and training.epoch == 1:
+                record["event"] = place.event
+            if record["validation/clean"] > place.best["accuracy"]:
+                weights = {name: value.clone() for name, value in model.state_dict().items()}
+                place.best = {"accuracy": record["validation/clean"], "epoch": training.epoch, "weights": weights}
+            add(record)
+            save()
+            observer.record(record)
+            if observer.stop_asked():
+                raise Stopped
+        model.load_state_dict(place.best["weights"])
+        test = accuracy(model, splits.test)
+        errors = round((1.0 - test) * len(splits.test))
+        closing = {"megabatch": number, "best_epoch": place.best["epoch"], "test/errors": errors, "test/clean": test}
+        add({**closing, "train_images": len(train), "new_images": len(new)})
+        weights = {"megabatch": number, "model": model.state_dict()}
+        save_checkpoint(directory.checkpoint(f"megabatch-{number}"), weights)
+        place = _Place(megabatch=number, lines=len(records))
+        training = start(model, _images_of(stream, place))
+        save()
+        observer.record(records[-1])
+        if place.megabatch < len(stream) and observer.stop_asked():
+            raise Stopped
+    return records
+
+
+def _images_of(stream: MegabatchStream, place: _Place) -> int:
+    """How many are trained on; after the last megabatch still as many as in it."""
+    return len(stream[min(place.megabatch, len(stream) - 1)].train.indices)
+
+
+def _images(megabatch: Megabatch, images: ImageSet) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Those to train on, to choose on, and the training images that are new."""
+    train, validation, new = (
+        images.subset(list(part.indices)) for part in (megabatch.train, megabatch.validation, megabatch.new)
+    )
+    return train, validation, new
