@@ -1,8 +1,8 @@
-"""Cut an image set into batches, without leaving the device."""
+"""Cut an image set into batches: on its device, or decoded on the way there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from lethe._check import LetheError
 from lethe.data._augment import Augmentation, none
 from lethe.data._image_set import ImageSet, as_float
+from lethe.data._random_resized_crop import RandomResizedCrop
+from lethe.data._streamed_set import StreamedSet
 
 
 def batches(
@@ -24,7 +26,7 @@ def batches(
     """Yield images (B, C, H, W), float32 in [0, 1], and labels (B,); the last batch may be smaller.
 
     Args:
-        data: the set.
+        data: the set, in memory or streamed.
         size: images in a batch.
         shuffle: draw a new order, and the augmentation, from this generator; None keeps the order.
         augment: applied when shuffling.
@@ -32,6 +34,9 @@ def batches(
         skip: leave out so many batches at the beginning, and what their augmentation would draw.
 
     A last batch of a single image is joined to the one before: batch norm cannot train on one.
+
+    Raises:
+        LetheError: the set is empty, or a file of a streamed set is damaged.
     """
     count = len(data)
     if count == 0:
@@ -43,15 +48,34 @@ def batches(
     starts = list(range(0, count, size))
     if len(starts) > 1 and count - starts[-1] == 1:
         starts.pop()
-    for start, stop in list(zip(starts, [*starts[1:], count], strict=True))[skip:]:
-        at = slice(start, stop) if order is None else order[start:stop]
-        x = as_float(data.images[at])
-        yield _plainly_laid_out(x if shuffle is None else augment(x, shuffle)), data.labels[at]
+    spans = [slice(start, stop) for start, stop in zip(starts, [*starts[1:], count], strict=True)][skip:]
+    places = [span if order is None else order[span] for span in spans]
+    for at, x in zip(places, _images(data, places, shuffle, augment), strict=True):
+        yield _plainly_laid_out(x), data.labels[at]
 
 
 def draw_order(count: int, generator: torch.Generator) -> Tensor:
     """The order of an epoch's images."""
     return torch.randperm(count, generator=generator, device=generator.device)
+
+
+def _images(
+    data: ImageSet, places: Sequence[slice | Tensor], shuffle: torch.Generator | None, augment: Augmentation
+) -> Iterator[Tensor]:
+    """The batches' images, augmented if they are shuffled; crops from files are made where these are decoded."""
+    stored: Iterator[Tensor]
+    if not isinstance(data, StreamedSet):
+        stored = (data.images[at] for at in places)
+    else:
+        everything = torch.arange(len(data))
+        positions = [everything[at if isinstance(at, slice) else at.cpu()].tolist() for at in places]
+        if shuffle is not None and isinstance(augment, RandomResizedCrop):
+            yield from map(as_float, data.read(positions, augment, shuffle))
+            return
+        stored = data.read(positions)
+    for images in stored:
+        x = as_float(images)
+        yield x if shuffle is None else augment(x, shuffle)
 
 
 def _plainly_laid_out(x: Tensor) -> Tensor:
