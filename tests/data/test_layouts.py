@@ -1,4 +1,4 @@
-"""CIFAR-10, CIFAR-100 and SVHN in their published layouts, with few, made-up images; the real checksums are put aside."""
+"""CIFAR-10, CIFAR-100 and SVHN in their published layouts, with few made-up images; real checksums are put aside."""
 
 import pickle
 
