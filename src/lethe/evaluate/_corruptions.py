@@ -168,8 +168,7 @@ class MadeCorruptions:
     def __post_init__(self) -> None:
         if self.data.shape[0] not in (1, 3):
             raise LetheError(
-                f"corruptions are of grey or RGB images, these have {self.data.shape[0]} channels: "
-                "leave them out."
+                f"corruptions are of grey or RGB images, these have {self.data.shape[0]} channels: leave them out."
             )
 
     @property
