@@ -12,6 +12,7 @@ as fast as these deliver. In training they decode during the step, so that this 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import statistics
 import time
@@ -76,7 +77,8 @@ def machine(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
     capability = torch.backends.cpu.get_cpu_capability()
-    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads, {capability}, torch {torch.__version__}"
+    load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""  # not on Windows
+    return f"{platform.machine()} CPU, {torch.get_num_threads()} threads{load}, {capability}, torch {torch.__version__}"
 
 
 def main() -> None:
