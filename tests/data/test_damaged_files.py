@@ -4,11 +4,10 @@ import os
 import pickle
 
 import pytest
+from published import CIFAR10 as FILES
 
 import lethe
 from lethe.data import DataConfig, load
-
-FILES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"]
 
 
 def write_files(root, contents):
@@ -98,6 +97,40 @@ def test_a_damaged_svhn_is_an_error(tmp_path, no_network):
     with pytest.raises(lethe.LetheError, match=r"train_32x32\.mat' is damaged"):
         load(DataConfig(dataset="svhn", data_dir=str(tmp_path)))
     assert no_network == []
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_hostile_file_among_genuine_ones_is_not_unpickled(small_cifar10, name):
+    root, *_ = small_cifar10
+    (root / "cifar-10-batches-py" / name).write_bytes(pickle.dumps(MakesFolder(root / "marker")))
+    with pytest.raises(lethe.LetheError, match="damaged"):
+        load(DataConfig(dataset="cifar10", data_dir=str(root)))
+    assert not (root / "marker").exists()
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("left", [0, 1, 50])
+def test_a_truncated_cifar_file_is_an_error(small_cifar10, name, left):
+    root, *_ = small_cifar10
+    path = root / "cifar-10-batches-py" / name
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(lethe.LetheError, match="incomplete or damaged") as error:
+        load(DataConfig(dataset="cifar10", data_dir=str(root)))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("part", ["train", "test", "extra"])
+def test_a_truncated_or_missing_svhn_file_is_an_error(small_svhn, no_network, part):
+    root, _ = small_svhn
+    path = root / f"{part}_32x32.mat"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(lethe.LetheError, match=rf"{path.name}' is damaged"):
+        load(DataConfig(dataset="svhn", data_dir=str(root), svhn_extra=True))
+    path.unlink()
+    with pytest.raises(lethe.LetheError, match=f"no {path.name} in"):
+        load(DataConfig(dataset="svhn", data_dir=str(root), svhn_extra=True))
+    assert no_network == []
+    assert part != "extra" or len(load(DataConfig(dataset="svhn", data_dir=str(root))).train) == 8
 
 
 def test_nothing_is_fetched_unless_asked_for():

@@ -3,7 +3,7 @@
 import pytest
 
 from lethe.data import DataConfig, image_side, load
-from lethe.data._config import DATASETS
+from lethe.data._config import DATASETS, FROM_FOLDERS
 from lethe.data._image_side import SIDES
 
 
@@ -13,5 +13,7 @@ def test_it_is_the_size_of_the_images_that_are_read(pooled):
     assert image_side(config) == load(config).train.images.shape[-1] == (pooled or 8)
 
 
-def test_every_data_set_with_images_of_one_size_is_there():
-    assert set(SIDES) == set(DATASETS)
+def test_every_data_set_says_its_size_by_its_name_or_its_options():
+    assert set(SIDES) | set(FROM_FOLDERS) == set(DATASETS)
+    assert image_side(DataConfig(dataset="imagefolder", data_dir="x")) == 224
+    assert image_side(DataConfig(dataset="imagefolder", data_dir="x", image_size=64)) == 64

@@ -1,17 +1,32 @@
-"""CIFAR-100 and SVHN in their published layouts, with a few made-up images; their real checksums are put aside."""
+"""CIFAR-10, CIFAR-100 and SVHN in their published layouts, with few made-up images; real checksums are put aside."""
 
-import hashlib
 import pickle
 
 import numpy as np
 import pytest
 import torch
+from published import md5
 
+import lethe
 from lethe.data import DataConfig, facts, load
 
 
-def md5(path):
-    return hashlib.md5(path.read_bytes()).hexdigest()
+def test_cifar10_is_read_as_published(small_cifar10):
+    root, images, labels = small_cifar10
+    splits = load(DataConfig(dataset="cifar10", data_dir=str(root), validation_size=3))
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (17, 3, 4)
+    assert torch.equal(splits.test.images, torch.from_numpy(images["test_batch"]).view(-1, 3, 32, 32))
+    assert splits.test.labels.tolist() == labels["test_batch"]
+    truth = {
+        row.tobytes(): label
+        for name in images
+        if name != "test_batch"
+        for row, label in zip(images[name], labels[name], strict=True)
+    }
+    found = {}
+    for part in (splits.train, splits.validation):
+        found |= {i.numpy().tobytes(): n for i, n in zip(part.images, part.labels.tolist(), strict=True)}
+    assert found == truth
 
 
 def test_cifar100_is_read_as_published(tmp_path, monkeypatch):
@@ -36,24 +51,42 @@ def test_cifar100_is_read_as_published(tmp_path, monkeypatch):
     assert torch.equal(splits.test.images, expected)
 
 
-def test_svhn_is_read_as_published(tmp_path, monkeypatch):
-    from scipy.io import savemat
-    from torchvision.datasets import SVHN
-
-    rng, entries = np.random.default_rng(0), {}
-    images = {
-        part: rng.integers(0, 256, (32, 32, 3, count), dtype=np.uint8) for part, count in (("train", 8), ("test", 4))
-    }
-    for part, data in images.items():
-        # Published SVHN calls the digit 0 class 10.
-        path = tmp_path / f"{part}_32x32.mat"
-        savemat(path, {"X": data, "y": np.array([10, *range(1, data.shape[3])], dtype=np.uint8)[:, None]})
-        entries[part] = ["nowhere", path.name, md5(path)]
-    monkeypatch.setattr(SVHN, "split_list", entries)
-    splits = load(DataConfig(dataset="svhn", data_dir=str(tmp_path), validation_size=2))
+def test_svhn_is_read_as_published(small_svhn):
+    root, images = small_svhn
+    splits = load(DataConfig(dataset="svhn", data_dir=str(root), validation_size=2))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (6, 2, 4)
     assert splits.test.labels.tolist() == [0, 1, 2, 3]
     assert torch.equal(splits.test.images[1], torch.from_numpy(images["test"][:, :, :, 1]).permute(2, 0, 1))
+
+
+def test_svhns_extra_images_join_the_training_images(small_svhn):
+    root, images = small_svhn
+    splits = load(DataConfig(dataset="svhn", data_dir=str(root), svhn_extra=True, validation_size=2))
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (11, 2, 4)
+    truth = {}
+    for part in ("train", "extra"):
+        for at in range(images[part].shape[3]):
+            truth[images[part][:, :, :, at].transpose(2, 0, 1).tobytes()] = at
+    found = {}
+    for part in (splits.train, splits.validation):
+        found |= {i.numpy().tobytes(): n for i, n in zip(part.images, part.labels.tolist(), strict=True)}
+    assert found == truth
+    assert splits.test.labels.tolist() == [0, 1, 2, 3]
+
+
+def test_extra_images_are_svhns_alone():
+    with pytest.raises(lethe.LetheError, match="svhn_extra adds images to svhn, not to cifar10"):
+        DataConfig(dataset="cifar10", svhn_extra=True)
+
+
+def test_the_sums_of_svhns_files_are_the_published_ones():
+    from torchvision.datasets import SVHN
+
+    assert {part: entry[1:] for part, entry in SVHN.split_list.items()} == {
+        "train": ["train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373"],
+        "test": ["test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3"],
+        "extra": ["extra_32x32.mat", "a93ce644f1a588dc4d68dda5feec44a7"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -64,3 +97,4 @@ def test_facts_are_of_images_between_0_and_1(dataset, classes):
     assert found == classes
     assert all(0.1 < value < 0.6 for value in mean)
     assert all(0.1 < value < 0.4 for value in std)
+    assert facts(DataConfig(dataset=dataset)) == (found, mean, std)

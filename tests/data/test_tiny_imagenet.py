@@ -1,8 +1,6 @@
 """Tiny ImageNet: its published layout with few and tiny files, and real images of twenty of its classes."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -104,12 +102,8 @@ def test_it_is_neither_found_nor_fetched_by_itself():
         load(DataConfig(dataset="tiny-imagenet", data_dir="x", download=True))
 
 
-def test_real_images_have_about_the_mean_and_deviation_of_the_whole(tmp_path):
-    script = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "unpack.py"
-    if not script.is_file():
-        pytest.skip("no real Tiny ImageNet here")
-    subprocess.run([sys.executable, script, "tiny-imagenet", tmp_path], check=True, capture_output=True)
-    train, test = (read_tiny_imagenet(str(tmp_path / "tin20"), train=part, classes=20) for part in (True, False))
+def test_real_images_have_about_the_mean_and_deviation_of_the_whole(tiny_imagenet_folder):
+    train, test = (read_tiny_imagenet(tiny_imagenet_folder, train=part, classes=20) for part in (True, False))
     assert torch.bincount(train.labels).tolist() == [500] * 20
     assert torch.bincount(test.labels).tolist() == [50] * 20
     for channel in range(3):

@@ -9,8 +9,18 @@ from torch import Tensor
 
 from lethe._check import LetheError, one_of
 from lethe.data._augment import GREY, Augmentation, crop_flip, cutout, none, rotate
+from lethe.data._random_resized_crop import RandomResizedCrop
 
-AUGMENTATIONS = ("none", "crop-flip", "crop-flip-zero", "crop-flip-rotate", "vanilla", "cutout", "autoaugment")
+AUGMENTATIONS = (
+    "none",
+    "crop-flip",
+    "crop-flip-zero",
+    "crop-flip-rotate",
+    "random-resized-crop",
+    "vanilla",
+    "cutout",
+    "autoaugment",
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ _SETTINGS = {
     "cifar100": _Settings(padding=4, flip=True, hole=8, policy="cifar10"),
     "svhn": _Settings(padding=2, flip=False, hole=20, policy="svhn", crop_with_policy=False),
     "tiny-imagenet": _Settings(padding=4, flip=True, hole=16, policy=None),  # not in the script: as CIFAR-10
+    "imagefolder": _Settings(padding=4, flip=True, hole=16, policy=None),  # not in the script: as CIFAR-10
+    "restricted-imagenet": _Settings(padding=4, flip=True, hole=16, policy=None),  # not in the script: as CIFAR-10
     "digits": _Settings(padding=4, flip=False, hole=16, policy=None),  # not in the script; a flipped digit is none
 }
 
@@ -38,7 +50,7 @@ def augmentation(name: str, dataset: str) -> Augmentation:
 
     ``none``; ``crop-flip``: reflect-pad by 4, crop, flip (the adversarial-training literature on CIFAR-10);
     ``crop-flip-zero``: the same with black padding (TRADES, MART, KD-SWA); ``crop-flip-rotate``: and a turn by up to 15
-    degrees (AWP, RWP and KD-SWA on CIFAR-100);
+    degrees (AWP, RWP and KD-SWA on CIFAR-100); ``random-resized-crop``: a random part, resized, and a flip (ImageNet);
     ``vanilla``: AMP's script without more, a crop of the image padded with grey, and a flip (not of digits and SVHN);
     ``cutout``: vanilla, and a black square; ``autoaugment``: vanilla (on SVHN without the crop), a random policy of
     AutoAugment (Cubuk et al., CVPR 2019), and the square.
@@ -68,6 +80,7 @@ _OF_ALL: dict[str, Augmentation] = {
     "crop-flip": crop_flip,
     "crop-flip-zero": _black_crop_flip,
     "crop-flip-rotate": _black_crop_flip_rotate,
+    "random-resized-crop": RandomResizedCrop(),
 }
 """Those that are the same for every data set."""
 

@@ -1,8 +1,8 @@
-"""Cut an image set into batches, without leaving the device."""
+"""Cut an image set into batches: on its device, or decoded on the way there."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -10,6 +10,8 @@ from torch import Tensor
 from lethe._check import LetheError
 from lethe.data._augment import Augmentation, none
 from lethe.data._image_set import ImageSet, as_float
+from lethe.data._random_resized_crop import RandomResizedCrop
+from lethe.data._streamed_set import StreamedSet
 
 
 def batches(
@@ -26,7 +28,7 @@ def batches(
     """Yield images (B, C, H, W), float32 in [0, 1], and labels (B,); the last batch may be smaller.
 
     Args:
-        data: the set.
+        data: the set, in memory or streamed.
         size: images in a batch.
         shuffle: draw a new order, and the augmentation, from this generator; None keeps the order.
         augment: applied when shuffling.
@@ -37,6 +39,9 @@ def batches(
 
     A last batch of a single image, or of fewer than two a rank, is joined to the one before: batch norm cannot train
     on one. How many batches there are, says :func:`steps_per_epoch`.
+
+    Raises:
+        LetheError: the set is empty, or a file of a streamed set is damaged.
     """
     count = len(data)
     if count == 0:
@@ -45,12 +50,11 @@ def batches(
         order = draw_order(count, shuffle)
     if order is not None:
         order = order.to(data.labels.device)
-    for start, stop in cut(count, size, ranks)[skip:]:
-        at = slice(start, stop) if order is None else order[start:stop]
-        x = as_float(data.images[at])
-        x = x if shuffle is None else augment(x, shuffle)
-        mine = part_of(stop - start, rank, ranks)
-        yield _plainly_laid_out(x[mine]), data.labels[at][mine]
+    spans = [slice(start, stop) for start, stop in cut(count, size, ranks)[skip:]]
+    places = [span if order is None else order[span] for span in spans]
+    rows = [part_of(span.stop - span.start, rank, ranks) for span in spans]
+    for at, mine, x in zip(places, rows, _images(data, places, rows, shuffle, augment), strict=True):
+        yield _plainly_laid_out(x), data.labels[at][mine]
 
 
 def cut(count: int, size: int, ranks: int = 1) -> list[tuple[int, int]]:
@@ -74,6 +78,33 @@ def steps_per_epoch(count: int, size: int, ranks: int = 1) -> int:
 def draw_order(count: int, generator: torch.Generator) -> Tensor:
     """The order of an epoch's images."""
     return torch.randperm(count, generator=generator, device=generator.device)
+
+
+def _images(
+    data: ImageSet,
+    places: Sequence[slice | Tensor],
+    rows: Sequence[slice],
+    shuffle: torch.Generator | None,
+    augment: Augmentation,
+) -> Iterator[Tensor]:
+    """These rows of the batches' images, augmented if they are shuffled, as the whole batch would be.
+
+    Crops from files are made where these are decoded, and only this part's files are read.
+    """
+    stored: Iterator[Tensor]
+    if not isinstance(data, StreamedSet):
+        stored = (data.images[at] for at in places)
+    else:
+        everything = torch.arange(len(data))
+        positions = [everything[at if isinstance(at, slice) else at.cpu()].tolist() for at in places]
+        if shuffle is None or isinstance(augment, RandomResizedCrop):
+            crop = augment if isinstance(augment, RandomResizedCrop) and shuffle is not None else None
+            yield from map(as_float, data.read(positions, crop, shuffle, rows))
+            return
+        stored = data.read(positions)
+    for images, mine in zip(stored, rows, strict=True):
+        x = as_float(images)
+        yield (x if shuffle is None else augment(x, shuffle))[mine]
 
 
 def _plainly_laid_out(x: Tensor) -> Tensor:

@@ -30,10 +30,19 @@ class ImageSet(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         return as_float(self.images[index]), self.labels[index]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Channels, height and width of an image."""
+        return tuple(self.images.shape[1:])
+
     def subset(self, indices: Tensor | list[int]) -> ImageSet:
         """The images at these positions, copied."""
         at = torch.as_tensor(indices, dtype=torch.long, device=self.labels.device)
         return replace(self, images=self.images[at], labels=self.labels[at])
+
+    def relabelled(self, labels: Tensor) -> ImageSet:
+        """The same images under other labels, (N,)."""
+        return replace(self, labels=labels)
 
     def to(self, device: torch.device | str) -> ImageSet:
         """The set on another device."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from lethe.data._image_set import ImageSet
@@ -16,4 +14,4 @@ def with_label_noise(data: ImageSet, share: float, generator: torch.Generator) -
     shift = torch.randint(1, data.classes, (count,), generator=generator)
     labels = data.labels.clone()
     labels[hit] = (labels[hit] + shift) % data.classes
-    return replace(data, labels=labels)
+    return data.relabelled(labels)

@@ -171,10 +171,9 @@ class MadeCorruptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.data.images.shape[1] not in (1, 3):
+        if self.data.shape[0] not in (1, 3):
             raise LetheError(
-                f"corruptions are of grey or RGB images, these have {self.data.images.shape[1]} channels: "
-                "leave them out."
+                f"corruptions are of grey or RGB images, these have {self.data.shape[0]} channels: leave them out."
             )
 
     @property
@@ -190,7 +189,7 @@ class MadeCorruptions:
     @property
     def names(self) -> tuple[str, ...]:
         """All but ``saturate`` on grey images."""
-        grey = self.data.images.shape[1] == 1
+        grey = self.data.shape[0] == 1
         return tuple(name for name in CORRUPTIONS if not (grey and name == "saturate"))
 
     def images(self, name: str, severity: int) -> ImageSet:

@@ -12,7 +12,7 @@ from torch import nn
 
 from lethe import models
 from lethe._check import LetheError, at_least, one_of
-from lethe.data import ImageSet, Splits, facts, image_side, load
+from lethe.data import DataConfig, ImageSet, Splits, facts, image_side, load
 from lethe.engine import RunConfig, load_checkpoint
 from lethe.evaluate import (
     CorruptionSet,
@@ -96,7 +96,7 @@ class EvaluateConfig:
         source = None if self.transfer_from is None else load_model(self.transfer_from, self.transfer_checkpoint)
         for attack in self.attacks:  # an unknown one is told before anything is read
             batch_attack(attack, threat, source)
-        data = recipe.data if self.data_dir is None else replace(recipe.data, data_dir=self.data_dir)
+        data = self._data(recipe)
         device = RunConfig(device=self.device).torch_device()
         splits = load(data)
         part = getattr(splits, self.part)
@@ -139,6 +139,10 @@ class EvaluateConfig:
             )
         return evaluation
 
+    def _data(self, recipe: Recipe) -> DataConfig:
+        """The run's, where they are now."""
+        return recipe.data if self.data_dir is None else replace(recipe.data, data_dir=self.data_dir)
+
     def _corruptions(self, recipe: Recipe, images: ImageSet) -> CorruptionSet | None:
         if self.corruptions_dir is not None:
             if self.part != "test":
@@ -155,7 +159,8 @@ class EvaluateConfig:
         if target.is_dir():
             if self.config is not None:
                 raise LetheError("a run directory has its own config: leave --config out.")
-            return load_recipe(target, known), load_model(target, self.checkpoint), self.checkpoint
+            model = load_model(target, self.checkpoint, data_dir=self.data_dir)
+            return load_recipe(target, known), model, self.checkpoint
         if not target.is_file():
             raise LetheError(f"{str(target)!r} is neither a run directory nor a file of weights.")
         if self.checkpoint != "best":
@@ -168,7 +173,8 @@ class EvaluateConfig:
         recipe = load_recipe(config, known)
         content = load_checkpoint(target)
         weights: dict[str, Any] = content["model"] if isinstance(content.get("model"), dict) else content
-        model = models.build(recipe.model, *facts(recipe.data.dataset), image_side(recipe.data))
+        data = self._data(recipe)
+        model = models.build(recipe.model, *facts(data), image_side(data))
         try:
             model.load_state_dict(weights)
         except (RuntimeError, TypeError, AttributeError) as error:

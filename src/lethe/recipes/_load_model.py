@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -14,13 +15,14 @@ from lethe.recipes._file import load_recipe
 from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
 
 
-def load_model(run: str | Path, checkpoint: str = "best") -> nn.Module:
+def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | None = None) -> nn.Module:
     """Build a run's network and load the weights of one of its checkpoints, on the CPU, in evaluation mode.
 
     Args:
         run: the run directory.
         checkpoint: ``best``, ``best-stable`` (both chosen on validation images), ``last``, or of an anytime run
             ``megabatch-3``.
+        data_dir: where the run's data are now; None: where they were. An imagefolder's classes are counted there.
 
     Returns:
         From images (B, C, H, W) in [0, 1] to logits (B, K); normalisation is inside.
@@ -34,6 +36,7 @@ def load_model(run: str | Path, checkpoint: str = "best") -> nn.Module:
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.pt"))) or "none"
         raise LetheError(f"the run {str(run)!r} has no checkpoint {checkpoint!r}; it has: {there}.")
     recipe = load_recipe(directory.path, {**TRAIN_RECIPES, **ANYTIME_RECIPES})
-    model = models.build(recipe.model, *facts(recipe.data.dataset), image_side(recipe.data))
+    data = recipe.data if data_dir is None else replace(recipe.data, data_dir=data_dir)
+    model = models.build(recipe.model, *facts(data), image_side(data))
     model.load_state_dict(load_checkpoint(path)["model"])
     return model.eval()
