@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,10 @@ class Observer:
     def stop_asked(self) -> bool:
         """Whether the run shall save a checkpoint and stop, asked after each step."""
         return False
+
+    def say(self, message: str) -> None:
+        """A line that the user should see; here a warning of the logger ``lethe``."""
+        logging.getLogger("lethe").warning(message)
 
     def end(self, message: str) -> None:
         """The run is over."""

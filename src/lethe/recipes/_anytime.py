@@ -30,6 +30,7 @@ from lethe.forget import Forgotten
 from lethe.methods import LURE, LUREConfig
 from lethe.objectives import Standard
 from lethe.recipes._base import Recipe
+from lethe.track import TrackingObserver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +83,6 @@ class AlmaRecipe(Recipe):
         """
         if resume is not None:
             raise LetheError("an anytime run cannot be resumed yet: start it anew with --config.")
-        observer = observer or Observer()
         device = self.run.torch_device()
         splits = load(self.data).to(device)
         replay = parse_replay(self.stream.replay)
@@ -101,16 +101,17 @@ class AlmaRecipe(Recipe):
             device
         )
         directory = RunDirectory.create(self.out(), self.options(), device)
-        observer.begin(self.name, len(stream) * self.schedule.epochs, directory.path)
-        observer.step(0.0)
         records: list[dict[str, Any]] = []
-        for megabatch in stream:
-            for record in self._learn(model, megabatch, splits, streams, observer):
-                directory.append(record)
-                observer.record(record)
-                records.append(record)
-            weights = {"megabatch": megabatch.index + 1, "model": model.state_dict()}
-            save_checkpoint(directory.checkpoint(f"megabatch-{megabatch.index + 1}"), weights)
+        with TrackingObserver(observer or Observer(), self.track, self.options()) as tracked:
+            tracked.begin(self.name, len(stream) * self.schedule.epochs, directory.path)
+            tracked.step(0.0)
+            for megabatch in stream:
+                for record in self._learn(model, megabatch, splits, streams, tracked):
+                    directory.append(record)
+                    tracked.record(record)
+                    records.append(record)
+                weights = {"megabatch": megabatch.index + 1, "model": model.state_dict()}
+                save_checkpoint(directory.checkpoint(f"megabatch-{megabatch.index + 1}"), weights)
         errors = [record["test/errors"] for record in records if "test/errors" in record]
         directory.finish(
             {

@@ -12,6 +12,7 @@ from lethe.data import DataConfig
 from lethe.engine import Observer, RunConfig, RunDirectory, ScheduleConfig
 from lethe.models import ModelConfig
 from lethe.optim import SGDConfig
+from lethe.track import TrackConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,7 @@ class Recipe(ABC):
     model: ModelConfig = field(default_factory=ModelConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     sgd: SGDConfig = field(default_factory=SGDConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)
 
     @abstractmethod
     def execute(
