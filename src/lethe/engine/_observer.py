@@ -13,6 +13,9 @@ class Observer:
     def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
         """A run of so many epochs begins, in this folder (after a resume the first ``step`` says how far it is)."""
 
+    def images(self, count: int) -> None:
+        """Each of the epochs to come trains on so many images."""
+
     def step(self, epochs: float) -> None:
         """So many epochs are done, fractions included."""
 

@@ -86,6 +86,7 @@ def run_training(
         for prefix in ("", "stable/")
     }
     observer.begin(title, schedule.epochs, directory.path)
+    observer.images(len(splits.train))
     observer.step(training.epoch)
     saved = time.monotonic()
 

@@ -149,6 +149,7 @@ class AlmaRecipe(Recipe):
             clip_norm=self.sgd.clip_norm,
         )
         best, best_epoch, best_weights = -1.0, 0, dict[str, Any]()
+        observer.images(len(train))
         done = megabatch.index * self.schedule.epochs
         for epoch in range(self.schedule.epochs):
             record = train_epoch(

@@ -54,6 +54,10 @@ class TrackingObserver(Observer):
             if tracker is not None:
                 self._trackers[name] = tracker
 
+    def images(self, count: int) -> None:
+        """Nothing for trackers."""
+        self._observer.images(count)
+
     def step(self, epochs: float) -> None:
         """Nothing for trackers."""
         self._observer.step(epochs)
