@@ -3,9 +3,11 @@
 import io
 
 import pytest
+import torch
 from rich.console import Console
 
 from lethe.cli._live import LiveView, sparkline, watched
+from lethe.cli._pace import Pace, peak_memory
 from lethe.cli._progress import ProgressObserver, headline
 
 
@@ -42,6 +44,50 @@ def test_a_log_has_a_line_an_interval_with_the_time_left(clock):
     assert "epoch 4, loss 0.500, val clean 75.0%" in lines[1]
 
 
+def test_a_log_has_the_pace_of_training_without_its_evaluations(clock, monkeypatch):
+    monkeypatch.setattr("lethe.cli._pace.peak_memory", lambda: 2_340_000_000)
+    console = Console(file=io.StringIO(), width=60)
+    observer = ProgressObserver(console)
+    observer.begin("sgd", 3)
+    observer.images(3000)
+    observer.step(0)
+    for epoch in range(3):
+        for share in (0.25, 0.5, 0.75, 1.0):
+            clock[0] += 0.5
+            observer.step(epoch + share)
+        clock[0] += 100.0  # the evaluation
+        observer.record(record(epoch + 1, seconds=2.0))
+    lines = console.file.getvalue().splitlines()[-3:]
+    assert all("%, 1,500 images/s, 2.3 GB, " in line for line in lines)
+
+
+def test_where_an_epoch_is_one_step_its_seconds_say_the_pace(clock, monkeypatch):
+    monkeypatch.setattr("lethe.cli._pace.peak_memory", lambda: None)
+    pace = Pace(images=12)
+    assert str(pace) == ""
+    pace.step(0)
+    clock[0] += 9.0
+    pace.step(1.0)
+    assert str(pace) == ""
+    pace.record(8.0)
+    assert pace.images_per_second() == 1.5
+    assert str(pace) == "1.5 images/s"
+
+
+def test_without_a_number_of_images_there_is_no_pace():
+    pace = Pace()
+    pace.record(1.0)
+    assert pace.images_per_second() is None
+
+
+def test_the_peak_of_memory_holds_what_was_allocated():
+    before = peak_memory()
+    held = torch.ones(60_000_000)  # 240 MB, which are written to
+    assert peak_memory() >= before
+    assert peak_memory() > 4 * held.numel()
+    assert peak_memory() < 1e12
+
+
 def test_slow_epochs_have_a_line_each(clock):
     assert len(logged(clock, 60.0, 5)) == 5
 
@@ -70,12 +116,16 @@ def test_a_terminal_shows_a_bar():
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     observer = ProgressObserver(console)
     observer.begin("sgd", 2)
+    observer.images(100)
+    observer.step(0.5)
     observer.step(1.0)
     observer.record(record(1))
     observer.record(record(1, event="forgot 12"))
     observer.end("")
     text = console.file.getvalue()
     assert "epoch 1.0/2" in text
+    assert "images/s" in text
+    assert " GB" in text
     assert "val clean 75.0%" in text
     assert "forgot 12" in text
 

@@ -1,4 +1,4 @@
-"""How a single run shows itself: a bar with time left on a terminal, a line an interval in a log."""
+"""How a single run shows itself: a bar on a terminal, a line an interval in a log, both with pace and time left."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from lethe.cli._pace import Pace
 from lethe.cli._signals import StopSignals
 from lethe.engine import Observer
 
@@ -42,37 +43,46 @@ class ProgressObserver(Observer):
         self._started, self._last_line = 0.0, 0.0
         self._epochs, self._done = 0, 0.0
         self._first: float | None = None
+        self._pace = Pace()
 
     def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
         """Say where the run goes, and start the bar."""
         self.where = where
         if where is not None:
             self.console.print(f"{title}: {where}", markup=False, soft_wrap=True)
-        self._epochs, self._started, self._last_line, self._first = epochs, time.monotonic(), 0.0, None
+        self._epochs, self._last_line, self._first, self._pace = epochs, 0.0, None, Pace()
         if self.console.is_terminal:
             columns = (
                 TextColumn("[bold]{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=20),
                 TextColumn("epoch {task.completed:.1f}/{task.total:.0f}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
+                TextColumn("{task.fields[pace]}"),
                 TextColumn("{task.fields[headline]}"),
             )
             self._bar = Progress(*columns, console=self.console)
-            self._bar.add_task(title, total=epochs, headline="")
+            self._bar.add_task(title, total=epochs, pace="", headline="")
             self._bar.start()
+
+    def images(self, count: int) -> None:
+        """What the pace is counted in."""
+        self._pace.images = count
 
     def step(self, epochs: float) -> None:
         """Move the bar."""
         if self._first is None:
-            self._first = epochs  # a resumed run begins further on
+            self._first, self._started = epochs, time.monotonic()  # a resumed run begins further on
         self._done = epochs
+        self._pace.step(epochs)
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=epochs)
+            self._bar.update(self._bar.task_ids[0], completed=epochs, pace=str(self._pace))
 
     def record(self, record: dict[str, Any]) -> None:
         """Show the newest numbers."""
+        if "seconds" in record:
+            self._pace.record(record["seconds"])
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], headline=headline(record))
             if "event" in record or "test/errors" in record:
@@ -84,7 +94,8 @@ class ProgressObserver(Observer):
             self._last_line = now
             progress = max(self._done - (self._first or 0.0), 1e-9)
             left = (self._epochs - self._done) * (now - self._started) / progress
-            line = f"[{self._done:.0f}/{self._epochs}] {headline(record)}, {left:.0f} s left"
+            shown = [headline(record), str(self._pace), f"{left:.0f} s left"]
+            line = f"[{self._done:.0f}/{self._epochs}] " + ", ".join(filter(None, shown))
             self.console.print(line, markup=False, soft_wrap=True)
 
     def stop_asked(self) -> bool:

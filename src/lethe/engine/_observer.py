@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +13,22 @@ class Observer:
     def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
         """A run of so many epochs begins, in this folder (after a resume the first ``step`` says how far it is)."""
 
+    def images(self, count: int) -> None:
+        """Each of the epochs to come trains on so many images."""
+
     def step(self, epochs: float) -> None:
         """So many epochs are done, fractions included."""
 
     def record(self, record: dict[str, Any]) -> None:
         """A line has been added to the run's metrics."""
 
-    def say(self, message: str) -> None:
-        """Something that the user should know, though the run goes on."""
-
     def stop_asked(self) -> bool:
         """Whether the run shall save a checkpoint and stop, asked after each step."""
         return False
+
+    def say(self, message: str) -> None:
+        """A line that the user should see; here a warning of the logger ``lethe``."""
+        logging.getLogger("lethe").warning(message)
 
     def end(self, message: str) -> None:
         """The run is over."""

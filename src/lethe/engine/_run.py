@@ -92,6 +92,7 @@ def run_training(
         for prefix in ("", "stable/")
     }
     told.begin(title, schedule.epochs, directory.path)
+    told.images(len(splits.train))
     told.step(training.epoch)
     saved = time.monotonic()
 

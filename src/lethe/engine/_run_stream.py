@@ -121,6 +121,7 @@ def run_stream(
     while place.megabatch < len(stream):
         megabatch, number = stream[place.megabatch], place.megabatch + 1
         train, validation, new = _images(megabatch, splits.train)
+        observer.images(len(train))
         if not place.begun:
             event = between(model, new) if place.megabatch else None
             place.event, place.begun = None if event is None else str(event), True

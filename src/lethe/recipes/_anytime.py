@@ -29,6 +29,7 @@ from lethe.forget import Forgotten
 from lethe.methods import LURE, LUREConfig
 from lethe.objectives import Standard
 from lethe.recipes._base import Recipe
+from lethe.track import TrackingObserver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,20 +100,21 @@ class AlmaRecipe(Recipe):
         side = image_side(self.data)
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std, side).to(device)
         directory = resume or RunDirectory.create(self.out(), self.options(), device)
-        records = run_stream(
-            model,
-            lambda model, images: self.start(model, images, streams),
-            lambda model, new: self.between(model, new, streams["method"]),
-            stream,
-            splits,
-            directory,
-            schedule=self.schedule,
-            augment=self.data.augmentation(),
-            observer=observer,
-            title=self.name,
-            resume=resume is not None,
-            checkpoint_minutes=self.run.checkpoint_minutes,
-        )
+        with TrackingObserver(observer or Observer(), self.track, self.options()) as tracked:
+            records = run_stream(
+                model,
+                lambda model, images: self.start(model, images, streams),
+                lambda model, new: self.between(model, new, streams["method"]),
+                stream,
+                splits,
+                directory,
+                schedule=self.schedule,
+                augment=self.data.augmentation(),
+                observer=tracked,
+                title=self.name,
+                resume=resume is not None,
+                checkpoint_minutes=self.run.checkpoint_minutes,
+            )
         errors = [record["test/errors"] for record in records if "test/errors" in record]
         directory.finish(
             {

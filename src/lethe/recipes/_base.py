@@ -12,6 +12,7 @@ from lethe.data import DataConfig
 from lethe.engine import ComputeConfig, Observer, RunConfig, RunDirectory, ScheduleConfig
 from lethe.models import ModelConfig
 from lethe.optim import SGDConfig
+from lethe.track import TrackConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Recipe(ABC):
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     sgd: SGDConfig = field(default_factory=SGDConfig)
     compute: ComputeConfig = field(default_factory=ComputeConfig)
+    track: TrackConfig = field(default_factory=TrackConfig)
 
     @abstractmethod
     def execute(

@@ -29,6 +29,7 @@ from lethe.engine import (
 from lethe.evaluate import EvaluationConfig
 from lethe.objectives import Objective, Standard
 from lethe.recipes._base import Recipe
+from lethe.track import TrackingObserver
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,19 +98,20 @@ class SGDRecipe(Recipe):
         splits = together.in_turn(lambda: load(self.data)).to(together.device)
         training = self.build(splits, together)
         directory = resume or together.share(lambda: RunDirectory.create(self.out(), self.options(), together.device))
-        records = run_training(
-            training,
-            splits,
-            directory,
-            schedule=self.schedule,
-            evaluation=self.evaluation,
-            attack=self.evaluation_attack(),
-            augment=self.data.augmentation(),
-            observer=observer,
-            title=self.name,
-            resume=resume is not None,
-            checkpoint_minutes=self.run.checkpoint_minutes,
-        )
+        with TrackingObserver(observer or Observer(), self.track, self.options()) as tracked:
+            records = run_training(
+                training,
+                splits,
+                directory,
+                schedule=self.schedule,
+                evaluation=self.evaluation,
+                attack=self.evaluation_attack(),
+                augment=self.data.augmentation(),
+                observer=tracked,
+                title=self.name,
+                resume=resume is not None,
+                checkpoint_minutes=self.run.checkpoint_minutes,
+            )
         summary = {"recipe": self.name, "splits": str(splits), "epochs": training.epoch}
         together.share(lambda: directory.finish(summary))
         return directory, records

@@ -130,6 +130,7 @@ def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
         if isinstance(section, dict)
         else section
         for name, section in options.items()
+        if name != "track"
     }
 
 
