@@ -42,8 +42,11 @@ def test_a_write_that_fails_midway_leaves_the_old_checkpoint(tmp_path):
         save_checkpoint(path, unpicklable)
     assert path.read_bytes() == before
     assert load_checkpoint(path) == {"epoch": 1}
-    save_checkpoint(path, {"epoch": 2})  # what the failure left behind is in nobody's way
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+    path.with_name("last.pt.tmp").write_bytes(b"what a kill left behind is in nobody's way")
+    save_checkpoint(path, {"epoch": 2})
     assert load_checkpoint(path) == {"epoch": 2}
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
@@ -54,6 +57,23 @@ def test_a_truncated_checkpoint_is_a_clear_error(tmp_path, share):
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(lethe.LetheError, match="cannot be read"):
         load_checkpoint(path)
+
+
+def test_a_single_bit_that_is_not_what_was_written_is_a_clear_error(tmp_path):
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"weights": torch.ones(1000)})
+    content = bytearray(path.read_bytes())
+    content[content.index(torch.ones(1000).numpy().tobytes()) + 2000] ^= 1  # in the numbers themselves
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path, weights_only=True)["weights"], torch.ones(1000))  # torch does not notice
+    with pytest.raises(lethe.LetheError, match="cannot be read"):
+        load_checkpoint(path)
+
+
+def test_what_is_no_dictionary_is_a_clear_error(tmp_path):
+    torch.save(torch.ones(3), tmp_path / "last.pt")
+    with pytest.raises(lethe.LetheError, match="not a checkpoint"):
+        load_checkpoint(tmp_path / "last.pt")
 
 
 @pytest.mark.parametrize("content", [b"no checkpoint at all", b"\x80\x02garbage", bytes(1000)])

@@ -4,6 +4,7 @@ Full is real here: a limit on how large a file may grow (RLIMIT_FSIZE) in a proc
 """
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,22 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path):
             save_checkpoint(path, {"weights": torch.zeros(size)}, previous=previous)
         assert sorted(file.name for file in tmp_path.iterdir()) == ["last-previous.pt", "last.pt"]
         assert [load_checkpoint(file)["epoch"] for file in (previous, path)] == [1, 2]
+
+
+def test_a_line_that_the_disk_takes_in_part_is_taken_back(tmp_path):
+    run = RunDirectory.create(tmp_path / "run", {"recipe": "sgd"}, torch.device("cpu"))
+    run.append({"epoch": 1})
+    metrics = run.path / "metrics.jsonl"
+    before, limits = metrics.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 5, limits[1]))
+    try:
+        with pytest.raises(lethe.LetheError, match=r"metrics\.jsonl' cannot be written \(File too large\)"):
+            run.append({"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert metrics.read_bytes() == before
+    run.append({"epoch": 2})
+    assert run.records() == [{"epoch": 1}, {"epoch": 2}]
 
 
 @needs_full

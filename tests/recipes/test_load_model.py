@@ -32,7 +32,7 @@ def test_a_model_of_an_anytime_run(tiny, tmp_path):
 
 def test_a_checkpoint_that_is_not_there_is_an_error_that_names_those_that_are(tiny, tmp_path):
     tiny(AlmaRecipe, tmp_path / "run").execute()
-    with pytest.raises(lethe.LetheError, match="no checkpoint 'best'; it has: last, last-previous, megabatch-1, megabatch-2"):
+    with pytest.raises(lethe.LetheError, match="no checkpoint 'best'; it has: last, megabatch-1, megabatch-2"):
         load_model(tmp_path / "run")
 
 
