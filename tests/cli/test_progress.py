@@ -113,7 +113,7 @@ def test_the_headline_names_the_numbers_that_one_watches():
 
 
 def test_a_terminal_shows_a_bar():
-    console = Console(file=io.StringIO(), force_terminal=True, width=120)
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
     observer = ProgressObserver(console)
     observer.begin("sgd", 2)
     observer.images(100)

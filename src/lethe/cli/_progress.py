@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from lethe.cli._pace import Pace
 from lethe.cli._signals import StopSignals
@@ -60,9 +61,9 @@ class ProgressObserver(Observer):
                 TextColumn("left"),
                 TimeRemainingColumn(),
                 TextColumn("{task.fields[pace]}"),
-                TextColumn("{task.fields[headline]}"),
+                TextColumn("{task.fields[headline]}", table_column=Column(ratio=1, no_wrap=True)),  # what is left
             )
-            self._bar = Progress(*columns, console=self.console)
+            self._bar = Progress(*columns, console=self.console, expand=True)
             self._bar.add_task(title, total=epochs, pace="", headline="")
             self._bar.start()
 
