@@ -121,11 +121,11 @@ def train_epoch(
         LetheError: the loss is not finite.
     """
     started, t = time.perf_counter(), training
-    learning_rate = float(t.optimizer.param_groups[0]["lr"])
     if t.progress is None:
-        event = t.method.begin_epoch(t.epoch)
+        event = t.method.begin_epoch(t.epoch, _as_trained_on(t, data, batch_size, augment))
         t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device)
     progress, before = t.progress, t.progress.seconds
+    learning_rate = float(t.optimizer.param_groups[0]["lr"])
     t.model.train()
     for x, y in _left_of_the_epoch(t, progress, data, batch_size, augment):
         batch = t.objective.prepare(t.model, x, y, t.generators["attack"])
@@ -133,7 +133,7 @@ def train_epoch(
         def closure(batch: Batch = batch) -> tuple[Tensor, Tensor]:
             t.optimizer.zero_grad()
             loss, logits = t.objective.loss(t.model, batch)
-            loss = loss + t.method.consistency(batch.images, logits)
+            loss = loss + t.method.consistency(batch.images, logits, batch.clean)
             t.backward(loss)
             return loss.detach(), logits.detach()
 
@@ -178,6 +178,16 @@ def train_epoch(
     if progress.event is not None:
         record["event"] = progress.event
     return record
+
+
+def _as_trained_on(
+    t: Training, data: ImageSet, batch_size: int, augment: Augmentation
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches that are made as those of training are, for the method; its own generator is all that they draw from."""
+    draw = t.generators["method"]
+    for x, y in batches(data, batch_size, shuffle=draw, augment=augment):
+        batch = t.objective.prepare(t.model, x, y, draw)
+        yield batch.images, batch.targets
 
 
 def _left_of_the_epoch(
