@@ -13,8 +13,8 @@ from lethe._check import LetheError, nearest, non_negative
 from lethe._guard import evaluation_mode
 from lethe._shards import sharded, unwrapped
 from lethe.forget._granularity import spread, units
-from lethe.forget._layers import channel_dimension, owners
-from lethe.forget._select import Select, hidden, selected_parameters
+from lethe.forget._layers import owners
+from lethe.forget._select import Select, selected_parameters
 
 
 def dormant_mask(
@@ -36,8 +36,8 @@ def dormant_mask(
         model: the network.
         batches: pairs of images (B, C, H, W) and labels (B,), which are not used.
         tau: at least 0; 0 are the units that no image lights. ReDo: 0.1 (from memory, unverified).
-        select: which parameters may be chosen, of convolutional and linear layers; default: all their weights but
-            those of the last layer, whose outputs are logits.
+        select: which parameters may be chosen; default: convolutional and linear weights. Those of other layers, and
+            of the last of these, whose outputs are logits, are left out.
         activation: applied to a layer's output, since it comes after the layer, often as a mere function.
         read_at: ``{layer's name: name of the module whose output is read in its place}``, for a batch norm that stands
             between a convolution and its activation.
@@ -46,20 +46,16 @@ def dormant_mask(
         ``{parameter name: bool tensor of its shape}``, True = forget.
 
     Raises:
-        LetheError: ``tau`` below 0, no batch, a layer that did not run or is neither convolutional nor linear, a name
-            that the network does not have, or ``select`` matches nothing.
+        LetheError: ``tau`` below 0, no batch, a layer that did not run, a name that the network does not have, or
+            ``select`` matches nothing that has units.
 
     Where ReDo and Lethe differ:
         ReDo also sets a recycled unit's *outgoing* weights to 0, so that the network's function stays. Which these
         are cannot be told from a network in general; here they stay as they are.
     """
     non_negative("tau", tau)
-    selected = selected_parameters(model, hidden if select is None else select)
+    selected = parameters_of_units(model, select)
     held = owners(model)
-    for name, parameter in selected.items():
-        if not isinstance(held[name][0], (nn.Linear, nn.modules.conv._ConvNd)):
-            raise LetheError(f"{name!r} belongs to no convolutional or linear layer, so it has no unit to be dormant.")
-        channel_dimension(held[name][0], parameter)  # raises where channels cannot be told
     layers = {name.rpartition(".")[0]: held[name][0] for name in selected}
     modules = dict(unwrapped(model).named_modules())
     watched = {}
@@ -86,6 +82,21 @@ def dormant_mask(
             raise LetheError(f"an activation of {layer!r} is not finite: the network has diverged.")
         chosen[first] = sums[layer] <= tau * sums[layer].mean()
     return spread(cells, chosen, selected)
+
+
+def parameters_of_units(model: nn.Module, select: Select) -> dict[str, Tensor]:
+    """The selected parameters of convolutional and linear layers but the last, which alone have hidden units.
+
+    Raises:
+        LetheError: there is none, or one whose channels cannot be told.
+    """
+    selected, held = selected_parameters(model, select), owners(model)
+    layers = [m for m in unwrapped(model).modules() if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd))]
+    found = {name: p for name, p in selected.items() if any(held[name][0] is layer for layer in layers[:-1])}
+    if not found:
+        raise LetheError("only convolutional and linear layers before the last have hidden units: select some of them.")
+    units(model, found, "channels")
+    return found
 
 
 @contextmanager

@@ -4,40 +4,48 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lethe._check import LetheError, one_of
 from lethe._shards import sharded
+from lethe.forget._layers import owners
 
 INITIALISERS = ("layer", "kaiming", "rewind", "zero")
 
 
-def check_initialiser(
-    init: str, names: Mapping[str, tuple[nn.Module, str]], parameters: Mapping[str, Tensor], initial: Any
-) -> None:
-    """Raise where one of the named parameters cannot be given a new value.
+def check_redraw(model: nn.Module, names: Iterable[str], init: str) -> None:
+    """Raise where one of the named parameters cannot be drawn anew.
 
     Raises:
-        LetheError: an unknown ``init``, a layer without an initialiser, or an initial value that is missing or of
-            another shape.
+        LetheError: an unknown ``init``, or a layer without an initialiser.
     """
     one_of("init", init, INITIALISERS)
-    if (init == "rewind") != (initial is not None):
-        raise LetheError("init='rewind' and initial, the weights to rewind to, belong together: give both or neither.")
-    for name, (module, _) in names.items():
+    held = owners(model)
+    for name in names:
+        module, _ = held[name]
         if init == "layer" and _reset_method(module) is None:
             raise LetheError(
                 f"cannot re-draw {name!r}: {type(module).__name__} has no reset_parameters(). Give it one that draws "
                 "its parameters in place, select other parameters, or take another init."
             )
-        if init == "rewind" and (name not in initial or initial[name].shape != parameters[name].shape):
+
+
+def check_initial(init: str, wanted: Mapping[str, Tensor], initial: Mapping[str, Tensor] | None) -> None:
+    """Raise where there is no initial value to rewind one of the parameters to.
+
+    Raises:
+        LetheError: one is missing or has another shape; or ``initial`` is given and not of use.
+    """
+    if (init == "rewind") != (initial is not None):
+        raise LetheError("init='rewind' and initial, the weights to rewind to, belong together: give both or neither.")
+    for name, parameter in wanted.items():
+        if initial is not None and (name not in initial or initial[name].shape != parameter.shape):
             raise LetheError(
-                f"initial has no {name!r} of shape {tuple(parameters[name].shape)}: give the state_dict() of this very "
+                f"initial has no {name!r} of shape {tuple(parameter.shape)}: give the state_dict() of this very "
                 "network as it began."
             )
 

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from lethe._check import LetheError, fraction, nearest, non_negative
 from lethe._shards import add_ranks, cut, local, reshard, unwrapped
-from lethe.forget._fresh import check_initialiser, drawing_from, fresh_values
+from lethe.forget._fresh import check_initial, check_redraw, drawing_from, fresh_values
 from lethe.forget._layers import owners
 from lethe.forget._norm_statistics import check_statistics, reset_statistics
 from lethe.forget._optimizer_state import check_state, forget_state
@@ -103,7 +103,8 @@ def reinitialize(
     held = owners(model)
     for name, mask in masks.items():
         _check_mask(name, mask, parameters)
-    check_initialiser(init, {name: held[name] for name in masks}, parameters, initial)
+    check_redraw(model, masks, init)
+    check_initial(init, {name: parameters[name] for name in masks}, initial)
     counts: dict[str, int] = {}
     by_module: dict[nn.Module, list[tuple[str, str]]] = {}
     for name in masks:

@@ -50,9 +50,6 @@ weights = Selector("weights", _weight_names)
 everything = Selector("everything", lambda model: [name for name, _ in model.named_parameters()])
 """Every parameter, biases and normalisation included, as LURE's published code ranks them."""
 
-hidden = Selector("hidden", lambda model: _weight_names(model)[:-1])
-"""The weights of all convolutional and linear layers but the last, whose outputs are logits."""
-
 
 def _last_layer_names(model: nn.Module) -> list[str]:
     """Names of the parameters of the last convolutional or linear layer."""

@@ -15,6 +15,7 @@ from lethe._check import LetheError, nearest, non_negative
 from lethe._check import fraction as check_fraction
 from lethe.consolidate import StableModel, consistency_loss, recompute_statistics
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
+from lethe.forget._fresh import check_redraw
 from lethe.forget._select import selected_parameters
 from lethe.methods._fomo_config import FOMOConfig
 
@@ -100,7 +101,9 @@ class FOMO:
         statistics = "average" if o.stable_statistics == "average" else "copy"
         self._stable = StableModel(model, decay, stable, ramp=o.ramp, statistics=statistics)
         self._told: tuple[Tensor, int, Tensor] | None = None  # images, their version, and the stable model's logits
-        selected = selected_parameters(model, self.select)  # raises where it matches nothing
+        selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
+        CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
+        check_redraw(model, selected, o.reinit)
         self._initial = {n: p.detach().clone() for n, p in selected.items()} if o.reinit == "rewind" else None
         if o.relearn_lr is not None and optimizer is None:
             raise LetheError("relearn_lr sets the optimizer's learning rate: give FOMO the optimizer.")
