@@ -73,6 +73,7 @@ def test_dormant_units_need_a_hidden_layer_that_runs():
         forget.dormant_mask(model, data, select=forget.last_layer)
     with pytest.raises(ValueError, match=r"no module '7'"):
         forget.dormant_mask(model, data, read_at={"0": "7"})
+
     class Spare(nn.Module):
         def __init__(self):
             super().__init__()
