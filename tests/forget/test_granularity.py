@@ -63,6 +63,18 @@ def test_over_all_each_weight_is_as_likely_as_any_other():
     assert (hits / 3000 - 8 / 27).abs().max() < 5 * 0.0084  # the deviation of a share over 3,000 draws
 
 
+def test_a_count_is_split_over_parts_as_a_draw_without_replacement_would_fall():
+    from lethe.forget._random import _split
+
+    generator, taken = torch.Generator().manual_seed(0), torch.zeros(4)
+    for _ in range(1000):
+        counts = _split(2, [1, 1, 1, 3], generator)
+        assert sum(counts) == 2
+        assert all(0 <= n <= size for n, size in zip(counts, [1, 1, 1, 3], strict=True))
+        taken += torch.tensor(counts)
+    assert ((taken / 1000 / torch.tensor([1, 1, 1, 3]) - 1 / 3).abs() < 0.06).all()  # four deviations
+
+
 def test_large_tensors_are_drawn_in_parts_and_counted_exactly(monkeypatch):
     from lethe.forget import _random
 

@@ -23,8 +23,8 @@ def network():
 
 
 def sharded(model):
-    """Every layer is a unit of its own; 7, 5 and 3 rows do not cut evenly in two."""
-    for layer in model:
+    """Layers are units of their own but the last, which is the root's; 7, 5 and 3 rows do not cut evenly in two."""
+    for layer in model[:-1]:
         if list(layer.parameters()):
             fully_shard(layer)
     return fully_shard(model)
@@ -83,6 +83,9 @@ def fsdp(own):
             assert all(p.grad is None for p in model.parameters())
             same(f"FSDP2, {criterion}, {granularity}, {count}", masks, expected)
             assert masks["0.weight"].to_local().shape[0] < 7
+    wanted = Wanted(0.3, None, "channels", "overall", 0.8)
+    masks = masks_of("dormant", fully_shard(network()), [own()], wanted)
+    same("FSDP2, dormant, one unit", masks, masks_of("dormant", network(), both, wanted))
     ties(sharded(nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3))))
     for options in ({}, {"init": "kaiming"}, {"init": "zero", "shrink": 0.5}, {"state": "mean"}, {"init": "rewind"}):
         alone, model = network(), sharded(network())

@@ -110,6 +110,16 @@ def test_awp_and_amp_are_what_steps(tiny):
         WeightsConfig(weights="sam")
 
 
+def test_awps_warm_up_goes_with_fomo(tiny):
+    recipe = tiny(FOMORecipe, epochs=4, **SECTIONS["awp"])
+    data = load(recipe.data)
+    training, gammas = recipe.build(data), []
+    for _ in range(2):
+        train_epoch(training, data.train, batch_size=32)
+        gammas.append(training.optimizer.param_groups[0]["gamma"])
+    assert gammas == [0.0, 0.01]
+
+
 def test_together_speaks_for_the_first_that_has_something_to_say():
     class Says:
         def __init__(self, word):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lethe._check import LetheError, nearest, non_negative
 from lethe._guard import evaluation_mode
-from lethe._shards import sharded, unwrapped
+from lethe._shards import reshard, sharded, unwrapped
 from lethe.forget._granularity import spread, units
 from lethe.forget._layers import owners
 from lethe.forget._select import Select, selected_parameters
@@ -125,6 +125,7 @@ def _watching(
 
 def _add_over_ranks(model: nn.Module, sums: dict[str, Tensor]) -> None:
     """Under DDP or FSDP2, count what all ranks have seen."""
+    reshard(model)
     if isinstance(model, nn.parallel.DistributedDataParallel):
         groups = [model.process_group]
     elif cut := [p for p in model.parameters() if sharded(p)]:

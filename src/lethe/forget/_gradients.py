@@ -53,12 +53,13 @@ def _batch_gradients(
 ) -> Iterator[list[Tensor | None]]:
     """The gradients of each batch, or of each image; the network is in evaluation mode meanwhile."""
     device, seen = weights[0].device, False
+    everyone = list(model.parameters())  # now, because FSDP2 shows other ones after a forward pass
     with evaluation_mode(model), torch.enable_grad():
         for x, y in batches:
             for part_x, part_y in zip(torch.split(x, 1), torch.split(y, 1), strict=True) if per_image else [(x, y)]:
                 value = loss(model(part_x.to(device)), part_y.to(device))
                 if any(sharded(weight) for weight in weights):
-                    yield _by_backward(model, value, weights)
+                    yield _by_backward(value, weights, everyone)
                 else:
                     yield list(torch.autograd.grad(value, weights, allow_unused=True))
                 seen = True
@@ -66,9 +67,8 @@ def _batch_gradients(
         raise LetheError("there is no batch to measure on: give at least one pair of images and labels.")
 
 
-def _by_backward(model: nn.Module, value: Tensor, weights: list[Tensor]) -> list[Tensor | None]:
+def _by_backward(value: Tensor, weights: list[Tensor], everyone: list[nn.Parameter]) -> list[Tensor | None]:
     """FSDP2 hands the gradients of its shards to ``.grad`` alone; what was there is put back."""
-    everyone = list(model.parameters())
     before = [p.grad for p in everyone]
     for p in everyone:
         p.grad = None
