@@ -3,5 +3,6 @@
 from lethe.consolidate._consistency import consistency_loss
 from lethe.consolidate._recompute import recompute_statistics
 from lethe.consolidate._stable import StableModel
+from lethe.consolidate._teacher import Teacher
 
-__all__ = ["StableModel", "consistency_loss", "recompute_statistics"]
+__all__ = ["StableModel", "Teacher", "consistency_loss", "recompute_statistics"]

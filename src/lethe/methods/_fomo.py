@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lethe._check import LetheError, nearest, non_negative
+from lethe._check import LetheError, non_negative
 from lethe._check import fraction as check_fraction
-from lethe.consolidate import StableModel, consistency_loss, recompute_statistics
+from lethe.consolidate import StableModel, Teacher, consistency_loss, recompute_statistics
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import selected_parameters
@@ -89,7 +88,7 @@ class FOMO:
         stable: nn.Module | None = None,
         **options: Any,
     ) -> None:
-        self.options = o = _checked(options)
+        self.options = o = FOMOConfig.take(options)
         self.schedule = ForgettingSchedule(start, period, o.patience)
         self.fraction = check_fraction("fraction", fraction)
         self.consistency_weight = non_negative("consistency", consistency)
@@ -100,7 +99,7 @@ class FOMO:
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
         statistics = "average" if o.stable_statistics == "average" else "copy"
         self._stable = StableModel(model, decay, stable, ramp=o.ramp, statistics=statistics)
-        self._told: tuple[Tensor, int, Tensor] | None = None  # images, their version, and the stable model's logits
+        self._teacher = Teacher(self._stable.module)
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
         CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
         check_redraw(model, selected, o.reinit)
@@ -173,7 +172,7 @@ class FOMO:
         if self.forgettings == 0:
             return loss
         if self.consistency_weight > 0:
-            loss = self.consistency_weight * self._distance(logits, self._stable_logits(x))
+            loss = self.consistency_weight * self._distance(logits, self._teacher.logits(x))
         if self.options.clean_consistency > 0:
             if clean is None:
                 raise LetheError("clean_consistency needs the clean images: consistency(x, logits, clean).")
@@ -184,7 +183,7 @@ class FOMO:
 
     def end_step(self) -> None:
         """Move the stable model; call it after each step of the optimizer."""
-        self._told = None
+        self._teacher.forget()
         if self.options.average == "step" or (self.options.average == "stochastic" and self._draws_an_update()):
             self._stable.update(self.model)
 
@@ -237,7 +236,7 @@ class FOMO:
             with torch.no_grad():
                 for name, value in self._initial.items():
                     value.copy_(state["initial"][name])
-        self._told = None
+        self._teacher.forget()
         if self.generator is None and state["generator"] is not None:
             raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
         if self.generator is not None and state["generator"] is not None:
@@ -273,26 +272,8 @@ class FOMO:
         drawn = torch.rand((), generator=self.generator, device=device)
         return bool(drawn < self.options.average_probability)
 
-    def _stable_logits(self, x: Tensor) -> Tensor:
-        """Of the stable model, which stands still within a step: an optimizer's second pass asks for the same again."""
-        version = -1 if x.is_inference() else x._version
-        if self._told is None or self._told[0] is not x or self._told[1] != version or version < 0:
-            with torch.no_grad():
-                self._told = (x, version, self.stable(x))
-        return self._told[2]
-
     def _distance(self, logits: Tensor, stable_logits: Tensor) -> Tensor:
         return consistency_loss(logits, stable_logits, self.options.temperature, self.options.distance)
-
-
-def _checked(options: dict[str, Any]) -> FOMOConfig:
-    """The options as a config; those that FOMO takes under its own name are not among them."""
-    own = {"start", "auto_start", "period", "fraction", "decay", "consistency"}
-    known = [field.name for field in dataclasses.fields(FOMOConfig) if field.name not in own]
-    for name in options:
-        if name not in known:
-            raise LetheError(f"FOMO has no option {name!r}.{nearest(name, known)} Known: {', '.join(known)}.")
-    return FOMOConfig(**options)
 
 
 def _first(batches: Batches, images: int) -> Iterator[tuple[Tensor, Tensor]]:

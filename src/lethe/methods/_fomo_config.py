@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from lethe._check import at_least, non_negative, one_of, positive
+from lethe._check import LetheError, at_least, nearest, non_negative, one_of, positive
 from lethe._check import fraction as check_fraction
 from lethe.consolidate._consistency import DISTANCES
 from lethe.consolidate._stable import RAMPS
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 READINGS = ("step", "stochastic", "phase")
 STABLE_STATISTICS = ("average", "copy", "recompute")
+OWN = ("start", "auto_start", "period", "fraction", "decay", "consistency")
+"""Options that FOMO itself takes by name; its start counts epochs, or is "auto"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +113,15 @@ class FOMOConfig:
         ):
             one_of(name, getattr(self, name), known)
 
+    @classmethod
+    def take(cls, options: dict[str, Any]) -> FOMOConfig:
+        """The options that :class:`lethe.FOMO` is given beside those that it takes under their own names."""
+        known = [field.name for field in dataclasses.fields(cls) if field.name not in OWN]
+        for name in options:
+            if name not in known:
+                raise LetheError(f"FOMO has no option {name!r}.{nearest(name, known)} Known: {', '.join(known)}.")
+        return cls(**options)
+
     def selector(self) -> Selector:
         """Which parameters may be forgotten."""
         return named(*self.forget_only) if self.forget_only else later_layers(self.later_layers)
@@ -129,7 +141,6 @@ class FOMOConfig:
         """FOMO for a run of so many epochs; ``stable`` is a ready copy of the network, as FSDP2 needs it."""
         from lethe.methods._fomo import FOMO  # which holds these options
 
-        named_here = ("start", "auto_start", "period", "fraction", "decay", "consistency")
         return FOMO(
             model,
             optimizer,
@@ -140,5 +151,5 @@ class FOMOConfig:
             consistency=self.consistency,
             generator=generator,
             stable=stable,
-            **{name: value for name, value in vars(self).items() if name not in named_here},
+            **{name: value for name, value in vars(self).items() if name not in OWN},
         )
