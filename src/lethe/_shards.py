@@ -35,10 +35,12 @@ def cut(whole: Tensor, like: Tensor) -> Tensor:
         return whole
     if not sharded(like):
         return whole.to(like.device)
-    from torch.distributed.tensor import distribute_tensor
+    from torch.distributed.tensor import DTensor, Replicate
 
     layout: Any = like
-    return distribute_tensor(whole.to(like.device), layout.device_mesh, layout.placements, src_data_rank=None)
+    everywhere = [Replicate()] * layout.device_mesh.ndim
+    there = DTensor.from_local(whole.to(like.device), layout.device_mesh, everywhere, run_check=False)
+    return there.redistribute(placements=layout.placements)
 
 
 def gathered(tensor: Tensor) -> Tensor:

@@ -28,6 +28,8 @@ def told(accuracies, patience, period=2):
         ([0.1, 0.3, 0.2], 1, 3),
         ([0.1, 0.3, 0.2], 2, None),
         ([0.1, 0.3, 0.2, 0.31, 0.3, 0.31], 2, 6),  # a new best begins the count anew; an equal one is none
+        ([0.1, 0.1, 0.1, 0.1, 0.1], 2, None),  # it has not begun to learn
+        ([0.1, 0.3, 0.3, 0.3, 0.2], 2, 5),
         ([0.1, 0.3, 0.2, 0.1, 0.9, 0.9], 2, 4),  # once begun, it goes on
     ],
 )

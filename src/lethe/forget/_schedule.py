@@ -12,7 +12,8 @@ class ForgettingSchedule:
     """Due in epoch ``start`` and each ``period`` epochs from then on.
 
     With ``start="auto"`` forgetting begins when overfitting has set in: when the validation accuracy has not risen
-    above its best for ``patience`` observations in a row. Neither paper nor peer has this rule.
+    above its best for ``patience`` observations in a row, and was below it in one of them at least: a network that
+    has not begun to learn stays where it is. Neither paper nor peer has this rule.
 
     Args:
         start: first epoch, counted from 0; or ``"auto"``.
@@ -34,7 +35,7 @@ class ForgettingSchedule:
         self.automatic = start == "auto"
         self.start = None if isinstance(start, str) else at_least("start", start, 0)
         self.period, self.patience = at_least("period", period, 1), at_least("patience", patience, 1)
-        self._best, self._since_best, self.observations = -float("inf"), 0, 0
+        self._best, self._since_best, self._fell, self.observations = -float("inf"), 0, False, 0
 
     def due(self, epoch: int) -> bool:
         """Whether this epoch begins with a forgetting."""
@@ -49,9 +50,11 @@ class ForgettingSchedule:
         if math.isnan(accuracy):
             raise LetheError("the validation accuracy is nan: observe() needs a number, in [0, 1] or in percent.")
         self.observations += 1
-        self._since_best = 0 if accuracy > self._best else self._since_best + 1
-        self._best = max(self._best, accuracy)
-        if self.automatic and self.start is None and self._since_best >= self.patience:
+        if accuracy > self._best:
+            self._best, self._since_best, self._fell = accuracy, 0, False
+        else:
+            self._since_best, self._fell = self._since_best + 1, self._fell or accuracy < self._best
+        if self.automatic and self.start is None and self._fell and self._since_best >= self.patience:
             self.start = epoch + 1
 
     def state_dict(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ class ForgettingSchedule:
             "start": self.start,
             "best": self._best,
             "since_best": self._since_best,
+            "fell": self._fell,
             "observations": self.observations,
         }
 
@@ -68,4 +72,4 @@ class ForgettingSchedule:
         if self.automatic:
             self.start = state["start"]
         self._best, self._since_best = float(state["best"]), int(state["since_best"])
-        self.observations = int(state["observations"])
+        self._fell, self.observations = bool(state["fell"]), int(state["observations"])
