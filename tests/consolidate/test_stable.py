@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lethe.consolidate import StableModel, consistency_loss
+from lethe.consolidate import StableModel, consistency_loss, recompute_statistics
 
 
 def constant(value):
@@ -99,3 +99,72 @@ def test_temperature_scales_back():
 def test_half_precision_weights_are_refused():
     with pytest.raises(ValueError, match="keep the weights in fp32"):
         StableModel(constant(1.0).to(torch.bfloat16), 0.999)
+
+
+@pytest.mark.parametrize(
+    ("ramp", "expected"),
+    [("even", [1.0, 2.0, 2.5]), ("slow", [0.9, 0.9 * 2 / 11 + 3 * 9 / 11, None]), ("none", [0.5, 1.75, 2.375])],
+)
+def test_ramps(ramp, expected):
+    stable = StableModel(constant(0.0), 0.5, ramp=ramp)
+    for value, wanted in zip((1.0, 3.0, 3.0), expected, strict=True):
+        stable.update(constant(value))
+        if wanted is not None:
+            assert stable.module.weight.item() == pytest.approx(wanted)
+
+
+def test_batch_statistics_are_copied_where_that_is_asked():
+    working = nn.BatchNorm1d(2)
+    stable = StableModel(working, 0.5, statistics="copy")
+    for mean in (1.0, 2.0, 6.0):
+        with torch.no_grad():
+            working.running_mean.fill_(mean)
+            working.weight.fill_(mean)
+        stable.update(working)
+    assert stable.module.running_mean.tolist() == [6.0, 6.0]
+    assert stable.module.weight.tolist() == pytest.approx([3.75, 3.75])
+
+
+def test_following_is_copying_and_no_update():
+    stable = StableModel(constant(0.0), 0.5)
+    stable.follow(constant(4.0))
+    assert (stable.module.weight.item(), stable.updates) == (4.0, 0)
+
+
+def test_a_ready_copy_is_moved_itself():
+    ready = constant(1.0)
+    stable = StableModel(constant(1.0), 0.5, ready)
+    stable.update(constant(3.0))
+    assert stable.module is ready
+    assert ready.weight.item() == 3.0
+    assert not ready.weight.requires_grad
+    with pytest.raises(ValueError, match="other parameters"):
+        StableModel(constant(1.0), 0.5, nn.Linear(2, 1))
+
+
+@pytest.mark.parametrize("options", [{"ramp": "evn"}, {"statistics": "recompute"}])
+def test_an_unknown_word_is_an_error(options):
+    with pytest.raises(ValueError, match="Known"):
+        StableModel(constant(1.0), 0.9, **options)
+
+
+def test_recomputed_statistics_are_those_of_the_images_and_modes_stay():
+    model = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).eval()
+    model[0].running_mean.fill_(100.0)
+    images = [torch.tensor([[1.0, 2.0], [3.0, 6.0]]), torch.tensor([[5.0, 0.0], [7.0, 0.0]])]
+    recompute_statistics(model, images)
+    assert model[0].running_mean.tolist() == pytest.approx([4.0, 2.0])
+    assert model[0].running_var.tolist() == pytest.approx([2.0, 4.0])
+    assert not model.training
+    assert not model[0].training
+
+
+def test_squared_difference_of_probabilities():
+    logits, stable = torch.tensor([[0.0, 0.0]], requires_grad=True), torch.tensor([[0.75, 0.25]]).log()
+    loss = consistency_loss(logits, stable, distance="mse")
+    assert loss.item() == pytest.approx(0.0625)
+    assert loss.requires_grad
+    with pytest.raises(ValueError, match="unknown distance"):
+        consistency_loss(logits, stable, distance="l2")
+    with pytest.raises(ValueError, match="temperature must be above 0"):
+        consistency_loss(logits, stable, temperature=0.0)

@@ -113,3 +113,26 @@ def test_named_needs_a_pattern():
 def test_a_selector_prints_as_it_is_written():
     assert repr(forget.later_layers(0.5)) == "lethe.forget.later_layers(0.5)"
     assert repr(torch) != repr(forget.weights) == "lethe.forget.weights"
+
+
+def test_everything_from_some_layer_on():
+    assert names(forget.from_layer("body.1")) == [
+        "body.1.weight", "body.1.bias", "body.2.weight", "head.weight", "head.bias",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="name contains 'layer4'"):
+        names(forget.from_layer("layer4"))
+
+
+def test_layers_of_a_type():
+    assert names(forget.of_type(nn.LayerNorm, nn.Conv2d)) == [
+        "conv.weight", "conv.bias", "body.1.weight", "body.1.bias",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no module of type LSTM"):
+        names(forget.of_type(nn.Conv2d, nn.LSTM))
+    for wrong in ((), ("Conv2d",)):
+        with pytest.raises(ValueError, match="needs module classes"):
+            forget.of_type(*wrong)
+
+
+def test_the_last_layer_is_its_weight_and_bias():
+    assert names(forget.last_layer) == ["head.weight", "head.bias"]

@@ -8,50 +8,104 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lethe._check import LetheError, fraction
+from lethe._check import LetheError, fraction, one_of
+from lethe._shards import local, reshard, sharded, unwrapped
+
+RAMPS = ("even", "slow", "none")
+STATISTICS = ("average", "copy")
 
 
 class StableModel:
     """An exponential moving average (EMA) of a network, in evaluation mode and without gradients.
 
     Update number t (from 0) is ``stable ← d·stable + (1 − d)·working`` with ``d = min(decay, 1 − 1/(t + 1))``: the
-    first update copies, the early ones average evenly, so that the random start does not linger.
+    first update copies, the early ones average evenly, so that the random start does not linger. With ``decay`` 1
+    it is the even average of all updates, as in stochastic weight averaging.
 
     Floating-point buffers (batch norm's running statistics) are averaged with the weights; others (its batch
     counter) are copied. FOMO does not say what it does with them; CURE's code leaves them alone, which makes a
-    stable model with the statistics of the start.
+    stable model with the statistics of the start. To recompute them, see
+    :func:`lethe.consolidate.recompute_statistics`.
 
     Args:
-        model: the network to average; a deep copy of it is made.
+        model: the network to average; a deep copy of it is made, of what is within DistributedDataParallel if it is.
         decay: in [0, 1]. 0 follows the working model, 1 keeps the even average of all updates.
+        module: a ready copy to move instead of one made here. FSDP2 needs it, whose modules cannot be deep-copied:
+            build and shard the network twice, with the same values.
+        ramp: of the decay: ``"even"``: as above; ``"slow"``: ``min(decay, (1 + t)/(10 + t))``, in which the start has
+            some weight; ``"none"``: ``decay`` from the first update on.
+        statistics: floating-point buffers: ``"average"``, or ``"copy"`` the working model's.
+
+    Attributes:
+        module: the stable model.
+        updates: how many were made.
 
     Raises:
-        LetheError: ``decay`` out of range, or weights in half precision.
+        LetheError: an option out of range, weights in half precision, a sharded ``model`` without ``module``, or a
+            ``module`` of other parameters.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        decay: float,
+        module: nn.Module | None = None,
+        *,
+        ramp: str = "even",
+        statistics: str = "average",
+    ) -> None:
         self.decay = fraction("decay", decay)
+        self.ramp, self.statistics = one_of("ramp", ramp, RAMPS), one_of("statistics", statistics, STATISTICS)
+        model = unwrapped(model)
         if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
             raise LetheError(
                 "a moving average of half-precision weights stands still, since its steps round to nothing: keep the "
                 "weights in fp32 and use autocast."
             )
+        if module is None:
+            if any(sharded(p) for p in model.parameters()):
+                raise LetheError(
+                    "a sharded network cannot be copied: build and shard it twice, and give the second as the stable "
+                    "model's module."
+                )
+            module = copy.deepcopy(model)
+        mine, theirs = ([t.shape for t in _tensors(m)] for m in (module, model))
+        if mine != theirs:
+            raise LetheError("the stable model's module has other parameters or buffers than the model it averages.")
         self.updates = 0
-        self.module = copy.deepcopy(model).eval().requires_grad_(False)
+        self.module = module.eval().requires_grad_(False)
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move the stable model towards ``model``."""
-        keep = min(self.decay, 1.0 - 1.0 / (self.updates + 1))
-        averaged: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for mine, theirs in zip(_tensors(self.module), _tensors(model), strict=True):
-            if mine.is_floating_point():
-                averaged[0].append(mine)
-                averaged[1].append(theirs.detach())
-            else:
-                mine.copy_(theirs)
-        torch._foreach_lerp_(averaged[0], averaged[1], 1.0 - keep)
+        self._move(model, 1.0 - self._keep())
         self.updates += 1
+
+    @torch.no_grad()
+    def follow(self, model: nn.Module) -> None:
+        """Become a copy of ``model``; this is no update."""
+        self._move(model, 1.0)
+
+    def _keep(self) -> float:
+        t = self.updates
+        ramps = {"even": 1.0 - 1.0 / (t + 1), "slow": (1.0 + t) / (10.0 + t), "none": 1.0}
+        return min(self.decay, ramps[self.ramp])
+
+    def _move(self, model: nn.Module, share: float) -> None:
+        model = unwrapped(model)
+        reshard(self.module)
+        reshard(model)
+        averaged: tuple[list[Tensor], list[Tensor]] = ([], [])
+        copied: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for kind in (nn.Module.parameters, nn.Module.buffers):
+            for mine, theirs in zip(kind(self.module), kind(model), strict=True):
+                average = mine.is_floating_point() and (kind is nn.Module.parameters or self.statistics == "average")
+                into = averaged if average else copied
+                into[0].append(mine)
+                into[1].append(theirs.detach())
+        torch._foreach_lerp_(local(averaged[0]), local(averaged[1]), share)
+        for mine, theirs in zip(local(copied[0]), local(copied[1]), strict=True):
+            mine.copy_(theirs)
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers and the number of updates."""

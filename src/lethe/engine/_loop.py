@@ -49,9 +49,10 @@ def train_epoch(
         LetheError: the loss is not finite.
     """
     started, t = time.perf_counter(), training
-    processes, now = t.compute.processes, float(t.optimizer.param_groups[0]["lr"])
+    processes = t.compute.processes
     if t.progress is None:
-        event = t.method.begin_epoch(t.epoch)
+        event = t.method.begin_epoch(t.epoch, _as_trained_on(t, data, batch_size, augment))
+        now = float(t.optimizer.param_groups[0]["lr"])  # which the method may have set
         t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device, now)
     progress, before = t.progress, t.progress.seconds
     t.model.train()
@@ -82,7 +83,7 @@ def train_epoch(
         )
     record: dict[str, Any] = {
         "epoch": t.epoch,
-        "lr": now if progress.lr is None else progress.lr,
+        "lr": float(t.optimizer.param_groups[0]["lr"]) if progress.lr is None else progress.lr,
         "train/loss": mean_loss,
         "train/accuracy": int(processes.sum(progress.correct)) / progress.seen,
         "seconds": round(before + time.perf_counter() - started, 3),
@@ -111,7 +112,7 @@ def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Te
             with compute.synchronised(t.network, number == len(parts)):
                 loss, logits = t.objective.loss(t.network, batch)
                 with compute.autocast():
-                    consistency = t.method.consistency(batch.images, logits)
+                    consistency = t.method.consistency(batch.images, logits, batch.clean)
                 loss = loss + consistency
                 compute.backward(loss if share == 1 else loss * share)  # a mean over parts of any length
             labels = y[at : at + len(logits)]
@@ -149,6 +150,20 @@ def _prepared(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> list
             source = Rows(generator, first + rows.start, total)
             prepared.append(t.objective.prepare(t.model, x[rows], y[rows], source))
         return prepared
+
+
+def _as_trained_on(
+    t: Training, data: ImageSet, batch_size: int, augment: Augmentation
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches that are made as those of training are, for the method; its own generator is all that they draw from.
+
+    They are whole in every process, so that all find the same.
+    """
+    draw = t.generators["method"]
+    for x, y in batches(data, batch_size, shuffle=draw, augment=augment):
+        with t.compute.autocast():
+            batch = t.objective.prepare(t.model, x, y, draw)
+        yield batch.images, batch.targets
 
 
 def _left_of_the_epoch(

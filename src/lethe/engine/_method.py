@@ -7,21 +7,30 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+Batches = Iterable[tuple[Tensor, Tensor]]
+
 
 class WeightMethod(Protocol):
-    """Called in this order: ``begin_epoch``, for each step ``consistency`` and ``end_step``, and ``end_epoch``."""
+    """Called in this order: ``begin_epoch``, for each step ``consistency`` and ``end_step``, and ``end_epoch``.
+
+    After an evaluation, ``observe``.
+    """
 
     @property
     def stable(self) -> nn.Module | None:
         """A second model to evaluate, or None."""
         ...
 
-    def begin_epoch(self, epoch: int) -> object | None:
-        """Act between epochs; a result that is not None is recorded as the epoch's event."""
+    def begin_epoch(self, epoch: int, batches: Batches | None = None) -> object | None:
+        """Act between epochs; a result that is not None is recorded as the epoch's event.
+
+        ``batches`` runs through images as they are trained on, and labels, for who needs them; nothing is made, and
+        nothing drawn, until it is read.
+        """
         ...
 
-    def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
-        """A scalar that is added to the loss of this pass."""
+    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
+        """A scalar that is added to the loss of this pass; ``clean`` are the images before they were attacked."""
         ...
 
     def end_step(self) -> None:
@@ -30,6 +39,10 @@ class WeightMethod(Protocol):
 
     def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
         """Act after the last step of an epoch; ``images`` runs through the augmented training images once more."""
+        ...
+
+    def observe(self, accuracy: float) -> None:
+        """Be told the working model's validation accuracy, in [0, 1], robust if training is."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -46,10 +59,10 @@ class NoMethod:
 
     stable: nn.Module | None = None
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int, batches: Batches | None = None) -> None:
         """Nothing to do."""
 
-    def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
+    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
         """Zero."""
         return logits.new_zeros(())
 
@@ -57,6 +70,9 @@ class NoMethod:
         """Nothing to do."""
 
     def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
+        """Nothing to do."""
+
+    def observe(self, accuracy: float) -> None:
         """Nothing to do."""
 
     def state_dict(self) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class FabricProcesses(Processes):
     def prepare(self, model: nn.Module, *, sync_batch_norm: bool) -> nn.Module:
         """Batch norm over all processes, and each one's share of the weights."""
         model = synchronise_batch_norm(model) if sync_batch_norm else model
-        return shard(model) if self.sharded else model
+        return shard(model.to(memory_format=torch.contiguous_format)) if self.sharded else model
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """DDP; a sharded network sums its gradients by itself."""

@@ -134,6 +134,8 @@ def run_training(
                 for part, data in (("validation", splits.validation), ("test", splits.test)):
                     for name, value in measure(model, data, attack, evaluation, processes).items():
                         record[f"{prefix}{part}/{name}"] = value
+                if not prefix:
+                    training.method.observe(record[f"validation/{metric}"])
                 if (value := record[f"{prefix}validation/{metric}"]) > best[prefix]:
                     best[prefix] = value
                     weights = {"epoch": training.epoch, "model": whole(model.state_dict())}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lethe._check import fraction as check_fraction
-from lethe.forget._gradients import batch_gradients
-from lethe.forget._ranking import lowest
+from lethe.forget._gradients import summed_gradients
+from lethe.forget._ranking import lowest_units
+from lethe.forget._score import Score
 from lethe.forget._select import Select, selected_parameters
 
 
@@ -21,11 +21,15 @@ def fisher_mask(
     *,
     select: Select = None,
     loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+    granularity: str = "weights",
+    count: str = "overall",
+    ties: str = "all",
 ) -> dict[str, Tensor]:
     """Choose the ``fraction`` of the selected weights with the least ``Σ_images (∂L/∂w)²``, over all tensors together.
 
     The gradients are those of single images, one backward pass each: the square of a batch's mean gradient would be
-    something else. The network is left as it was.
+    something else. The network is left as it was. Under FSDP2 all ranks must be given the same images, since the
+    gradient that it hands out is the ranks' mean.
 
     Args:
         model: the network.
@@ -33,6 +37,9 @@ def fisher_mask(
         fraction: share to forget, in [0, 1]; ``int(fraction · N)`` weights, and those tied with the last.
         select: which parameters are ranked; default: convolutional and linear weights. Frozen ones are left out.
         loss: from logits (1, K) and labels (1,) to a scalar.
+        granularity: ``"weights"``, or ``"channels"`` or ``"layers"``, ranked by the mean of their weights' scores.
+        count: ``"overall"``, or ``"per-tensor"``: the share of each tensor, ranked by itself.
+        ties: at the threshold ``"all"`` go, or the ``"first"`` in the network's order, which makes the count exact.
 
     Returns:
         ``{parameter name: bool tensor of its shape}``, True = forget (the least informative).
@@ -42,9 +49,7 @@ def fisher_mask(
     """
     check_fraction("fraction", fraction)
     selected = selected_parameters(model, select)
-    chosen = {name: p for name, p in selected.items() if p.requires_grad} or selected
-    totals = {name: torch.zeros_like(p) for name, p in chosen.items()}
-    for gradients in batch_gradients(model, chosen, batches, loss, per_image=True):
-        for total, gradient in zip(totals.values(), gradients, strict=True):
-            total += gradient.square()
-    return lowest(totals, fraction)
+    totals = summed_gradients(model, selected, batches, loss, Tensor.square, per_image=True)
+    chosen = {name: selected[name] for name in totals}
+    scores = {name: Score.of(total) for name, total in totals.items()}
+    return lowest_units(model, chosen, scores, fraction, granularity=granularity, count=count, ties=ties)

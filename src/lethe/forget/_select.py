@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from torch import Tensor, nn
 
 from lethe._check import LetheError, fraction, nearest
+from lethe._shards import reshard, unwrapped
 
 Predicate: TypeAlias = Callable[..., bool]
 
@@ -48,6 +49,17 @@ weights = Selector("weights", _weight_names)
 
 everything = Selector("everything", lambda model: [name for name, _ in model.named_parameters()])
 """Every parameter, biases and normalisation included, as LURE's published code ranks them."""
+
+
+def _last_layer_names(model: nn.Module) -> list[str]:
+    """Names of the parameters of the last convolutional or linear layer."""
+    layers = _weight_names(model)[-1:]
+    owner = [name.rpartition(".")[0] for name in layers]
+    return [name for name, _ in model.named_parameters() if name.rpartition(".")[0] in owner]
+
+
+last_layer = Selector("last_layer", _last_layer_names)
+"""Weight and bias of the last convolutional or linear layer, in module order: the head of most networks."""
 
 
 def later_layers(share: float) -> Selector:
@@ -89,17 +101,57 @@ def named(*patterns: str) -> Selector:
     return Selector(f"named({', '.join(map(repr, patterns))})", find)
 
 
+def from_layer(pattern: str) -> Selector:
+    """Select every parameter from the first whose name contains ``pattern`` on, as the code of LLF does.
+
+    Args:
+        pattern: ``"layer4"``: that stage of a ResNet and all that follows in the network's order, head and
+            normalisation included.
+    """
+
+    def find(model: nn.Module) -> list[str]:
+        known = [name for name, _ in model.named_parameters()]
+        first = next((at for at, name in enumerate(known) if pattern in name), None)
+        if first is None:
+            raise LetheError(f"no parameter's name contains {pattern!r}.{nearest(pattern, known)}")
+        return known[first:]
+
+    return Selector(f"from_layer({pattern!r})", find)
+
+
+def of_type(*types: type[nn.Module]) -> Selector:
+    """Select the parameters that modules of one of these types hold themselves.
+
+    Args:
+        types: module classes: ``of_type(nn.Conv2d)``. One of which the network has none is an error, also when it
+            has some of another.
+    """
+    if not types or not all(isinstance(kind, type) and issubclass(kind, nn.Module) for kind in types):
+        raise LetheError("of_type() needs module classes, for example of_type(torch.nn.Conv2d).")
+
+    def find(model: nn.Module) -> list[str]:
+        for kind in types:
+            if not any(isinstance(module, kind) for module in model.modules()):
+                raise LetheError(f"this {type(model).__name__} has no module of type {kind.__name__}.")
+        held = {id(p) for m in model.modules() if isinstance(m, types) for p in m.parameters(recurse=False)}
+        return [name for name, parameter in model.named_parameters() if id(parameter) in held]
+
+    return Selector(f"of_type({', '.join(kind.__name__ for kind in types)})", find)
+
+
 def selected_parameters(model: nn.Module, select: Select) -> dict[str, Tensor]:
     """The parameters that ``select`` chooses, by name, in the order of ``named_parameters()``.
 
     Args:
-        model: the network.
+        model: the network; names are those within DistributedDataParallel.
         select: a :class:`Selector`, or a predicate ``f(name)`` or ``f(name, parameter)``; None is
             :data:`weights`.
 
     Raises:
         LetheError: nothing is selected.
     """
+    model = unwrapped(model)
+    reshard(model)
     select = weights if select is None else select
     if not callable(select) and not isinstance(select, Selector):
         raise LetheError(f"select must be a selector or a predicate, got {select!r}: for names use named('layer4.*').")

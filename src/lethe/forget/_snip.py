@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from lethe._check import fraction as check_fraction
-from lethe.forget._gradients import batch_gradients
-from lethe.forget._ranking import lowest
+from lethe.forget._gradients import summed_gradients
+from lethe.forget._ranking import lowest_units
+from lethe.forget._score import Score
 from lethe.forget._select import Select, selected_parameters
 
 
@@ -21,6 +21,9 @@ def snip_mask(
     *,
     select: Select = None,
     loss: Callable[[Tensor, Tensor], Tensor] = cross_entropy,
+    granularity: str = "weights",
+    count: str = "overall",
+    ties: str = "all",
 ) -> dict[str, Tensor]:
     """Choose the ``fraction`` of the selected weights with the least saliency ``|w · Σ_batches |∂L/∂w||``.
 
@@ -36,13 +39,16 @@ def snip_mask(
         fraction: share to forget, in [0, 1]. LURE: 0.2.
         select: which parameters are ranked; default: convolutional and linear weights. Frozen ones are left out.
         loss: from logits (B, K) and labels (B,) to a scalar.
+        granularity: ``"weights"``, or ``"channels"`` or ``"layers"``, ranked by the mean of their weights' scores.
+        count: ``"overall"``, or ``"per-tensor"``: the share of each tensor, ranked by itself.
+        ties: at the threshold ``"all"`` go, or the ``"first"`` in the network's order, which makes the count exact.
 
     Returns:
         ``{parameter name: bool tensor of its shape}``, True = forget (the least salient).
 
     Raises:
         LetheError: ``fraction`` outside [0, 1], no batch, all selected parameters frozen, a saliency that is not
-            finite, or ``select`` matches nothing.
+            finite, an unknown option, or ``select`` matches nothing.
 
     Where LURE's code and Lethe differ:
         The code ranks every parameter, biases and normalisation too (``select=lethe.forget.everything`` does), and
@@ -50,9 +56,11 @@ def snip_mask(
     """
     check_fraction("fraction", fraction)
     selected = selected_parameters(model, select)
-    chosen = {name: p for name, p in selected.items() if p.requires_grad} or selected
-    totals = [torch.zeros_like(p) for p in chosen.values()]
-    for gradients in batch_gradients(model, chosen, batches, loss):
-        for total, gradient in zip(totals, gradients, strict=True):
-            total += gradient.abs()
-    return lowest({n: (t * p.detach()).abs() for (n, p), t in zip(chosen.items(), totals, strict=True)}, fraction)
+    totals = summed_gradients(model, selected, batches, loss, Tensor.abs)
+    chosen = {name: selected[name] for name in totals}
+    scores = {name: Score((total, selected[name].detach()), _saliency) for name, total in totals.items()}
+    return lowest_units(model, chosen, scores, fraction, granularity=granularity, count=count, ties=ties)
+
+
+def _saliency(gradient: Tensor, weight: Tensor) -> Tensor:
+    return (gradient * weight).abs()

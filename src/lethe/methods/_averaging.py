@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, update_bn
+from torch.optim.swa_utils import AveragedModel
 
 from lethe._check import fraction
-from lethe.consolidate import StableModel
+from lethe.consolidate import StableModel, recompute_statistics
 
 
 class EMA:
@@ -20,21 +19,22 @@ class EMA:
     Args:
         model: the working network.
         decay: in [0, 1].
+        stable: a ready copy of the network to move; needed under FSDP2.
     """
 
-    def __init__(self, model: nn.Module, decay: float) -> None:
+    def __init__(self, model: nn.Module, decay: float, stable: nn.Module | None = None) -> None:
         self.model = model
-        self._stable = StableModel(model, decay)
+        self._stable = StableModel(model, decay, stable)
 
     @property
     def stable(self) -> nn.Module:
         """The averaged model."""
         return self._stable.module
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int, batches: Iterable[tuple[Tensor, Tensor]] | None = None) -> None:
         """Nothing to do."""
 
-    def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
+    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
         """Zero."""
         return logits.new_zeros(())
 
@@ -43,6 +43,9 @@ class EMA:
         self._stable.update(self.model)
 
     def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
+        """Nothing to do."""
+
+    def observe(self, accuracy: float) -> None:
         """Nothing to do."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,10 +78,10 @@ class SWA:
         """The averaged model; None before there is one."""
         return self._averaged.module.eval() if int(self._averaged.n_averaged) else None
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int, batches: Iterable[tuple[Tensor, Tensor]] | None = None) -> None:
         """Nothing to do."""
 
-    def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
+    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
         """Zero."""
         return logits.new_zeros(())
 
@@ -90,8 +93,10 @@ class SWA:
         if epoch < self.start:
             return
         self._averaged.update_parameters(self.model)
-        with torch.no_grad():
-            update_bn(images(), self._averaged)
+        recompute_statistics(self._averaged, images())
+
+    def observe(self, accuracy: float) -> None:
+        """Nothing to do."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""

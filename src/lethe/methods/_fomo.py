@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lethe._check import LetheError, at_least, non_negative
+from lethe._check import LetheError, non_negative
 from lethe._check import fraction as check_fraction
-from lethe.consolidate import StableModel, consistency_loss
-from lethe.forget import Forgotten, Select, later_layers, random_mask, reinitialize
+from lethe.consolidate import StableModel, Teacher, consistency_loss, recompute_statistics
+from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
+from lethe.forget._fresh import check_redraw
 from lethe.forget._select import selected_parameters
+from lethe.methods._fomo_config import FOMOConfig
+
+Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 class FOMO:
@@ -36,29 +40,37 @@ class FOMO:
                 fomo.end_step()                                        # 3
         evaluate(fomo.stable)
 
+    ``start="auto"`` begins when overfitting has set in; tell it the validation accuracy after each epoch, with
+    ``fomo.observe(accuracy)``.
+
     Cost: the average, which is element-wise, and after the first forgetting one forward pass of the stable model for
-    each pass of the optimizer.
+    each step, in however many passes the optimizer makes it. ``clean_consistency`` costs 4F more a pass.
 
     Args:
-        model: the working network.
+        model: the working network; within DistributedDataParallel or sharded by FSDP2, too.
         optimizer: what it learns in the forgotten weights (momentum, Adam's moments) is cleared; None: no clearing.
-        start: first epoch, counted from 0, that begins with a forgetting.
+        start: first epoch, counted from 0, that begins with a forgetting; or ``"auto"``.
         period: epochs from one forgetting to the next.
         fraction: share of the selected weights to forget, in [0, 1].
         select: which parameters may be forgotten; default: the later half of the convolutional and linear layers.
         decay: of the stable model's moving average, per step, in [0, 1].
         consistency: weight of the consistency loss; 0 leaves it and its forward pass out.
         generator: source of the masks and of the new weights; None is torch's global one.
+        stable: a ready copy of the network for the stable model; needed under FSDP2.
+        options: the other options of :class:`lethe.methods.FOMOConfig`, where each is described: ``patience``,
+            ``relearn_lr``, ``criterion``, ``granularity``, ``count``, ``reinit``, ``average``, ``distance``, ….
 
     Raises:
-        LetheError: a value out of range, or ``select`` matches nothing (found here, not at the first forgetting).
+        LetheError: a value out of range, an unknown option, or ``select`` matches nothing (found here, not at the
+            first forgetting).
 
     Where paper and Lethe differ:
         The paper's repository holds no code, and the constants could not be read; ``start=105`` of 200 epochs,
         ``period=5``, ``fraction=0.035`` and ``decay=0.999`` are from memory and unverified, so each is an option.
-        Unknown in the paper and decided here: the average moves at every step, batch norm's statistics with it;
-        forgotten weights are drawn from their layer's own initialiser and their momentum is cleared; the consistency
-        loss is ``KL(stable ‖ working)`` on the images that are trained on.
+        Unknown in the paper and decided here: the average moves at every step, batch norm's statistics with it
+        (``average="phase"`` is the reading that consolidates once, at the end of a relearning phase; at a decay of
+        0.999 it would hardly move after its ramp); forgotten weights are drawn from their layer's own initialiser and
+        their momentum is cleared; the consistency loss is ``KL(stable ‖ working)`` on the images that are trained on.
     """
 
     def __init__(
@@ -66,114 +78,213 @@ class FOMO:
         model: nn.Module,
         optimizer: Optimizer | None = None,
         *,
-        start: int = 105,
+        start: int | str = 105,
         period: int = 5,
         fraction: float = 0.035,
         select: Select = None,
         decay: float = 0.999,
         consistency: float = 1.0,
         generator: torch.Generator | None = None,
+        stable: nn.Module | None = None,
+        **options: Any,
     ) -> None:
-        self.start = at_least("start", start, 0)
-        self.period = at_least("period", period, 1)
+        self.options = o = FOMOConfig.take(options)
+        self.schedule = ForgettingSchedule(start, period, o.patience)
         self.fraction = check_fraction("fraction", fraction)
         self.consistency_weight = non_negative("consistency", consistency)
-        self.select = later_layers(0.5) if select is None else select
+        self.select = o.selector() if select is None else select
         self.model, self.optimizer, self.generator = model, optimizer, generator
         self.forgettings = 0
-        self._forgot_at = -1  # the epoch of the last forgetting
-        self._stable = StableModel(model, decay)
-        selected_parameters(model, self.select)  # raises where it matches nothing
+        self._epoch, self._forgot_at = -1, -1  # the epoch that began last, and that of the last forgetting
+        self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
+        statistics = "average" if o.stable_statistics == "average" else "copy"
+        self._stable = StableModel(model, decay, stable, ramp=o.ramp, statistics=statistics)
+        self._teacher = Teacher(self._stable.module)
+        selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
+        CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
+        check_redraw(model, selected, o.reinit)
+        self._initial = {n: p.detach().clone() for n, p in selected.items()} if o.reinit == "rewind" else None
+        if o.relearn_lr is not None and optimizer is None:
+            raise LetheError("relearn_lr sets the optimizer's learning rate: give FOMO the optimizer.")
+        self._initial_lrs = [] if optimizer is None else [float(group["lr"]) for group in optimizer.param_groups]
 
     @property
     def stable(self) -> nn.Module:
         """The stable model, in evaluation mode, without gradients."""
         return self._stable.module
 
-    def begin_epoch(self, epoch: int) -> Forgotten | None:
+    @property
+    def start(self) -> int | None:
+        """The epoch of the first forgetting; None as long as an automatic start is not known."""
+        return self.schedule.start
+
+    @property
+    def period(self) -> int:
+        """Epochs from one forgetting to the next."""
+        return self.schedule.period
+
+    def begin_epoch(self, epoch: int, batches: Batches | None = None) -> Forgotten | None:
         """Forget, when this epoch (from 0) is due.
 
         A second call for the same epoch does nothing: a run resumed within an epoch begins it anew.
 
+        Args:
+            epoch: from 0.
+            batches: images (B, C, H, W), attacked as they are trained on, and labels (B,), for a criterion that looks
+                at data. They are read only when it forgets, and only as many as it needs.
+
         Returns:
             What was forgotten, or None.
+
+        Raises:
+            LetheError: the criterion needs ``batches``, and there are none.
         """
-        if epoch < self.start or (epoch - self.start) % self.period or epoch == self._forgot_at:
-            return None
-        masks = random_mask(self.model, self.fraction, select=self.select, generator=self.generator)
-        forgotten = reinitialize(self.model, masks, optimizer=self.optimizer, generator=self.generator)
-        self.forgettings, self._forgot_at = self.forgettings + 1, epoch
+        self._epoch = epoch
+        if self.schedule.automatic and epoch == self.schedule.patience and not self.schedule.observations:
+            warnings.warn(
+                f"FOMO(start='auto') has heard of no validation accuracy by epoch {epoch} and will never forget "
+                "without: call fomo.observe(accuracy) after each epoch's evaluation.",
+                stacklevel=2,
+            )
+        forgotten = None
+        if self.schedule.due(epoch) and epoch != self._forgot_at:
+            self._consolidate_phase(epoch)
+            forgotten = self._forget(batches)
+            self.forgettings, self._forgot_at = self.forgettings + 1, epoch
+        self._set_learning_rate()
         return forgotten
 
-    def consistency(self, x: Tensor, logits: Tensor) -> Tensor:
+    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
         """The weighted consistency loss, a scalar; 0 before the first forgetting.
 
         Args:
             x: images, (B, C, H, W) in [0, 1], that gave ``logits``.
             logits: of the working model, (B, K).
+            clean: the same images before they were attacked; ``clean_consistency`` runs the working model on them,
+                in the mode it is in, as TRADES does.
+
+        Raises:
+            LetheError: ``clean_consistency`` is above 0, and there is no ``clean``.
         """
-        if self.forgettings == 0 or self.consistency_weight == 0:
-            return logits.new_zeros(())
-        with torch.no_grad():
-            stable_logits = self.stable(x)
-        return self.consistency_weight * consistency_loss(logits, stable_logits)
+        loss = logits.new_zeros(())
+        if self.forgettings == 0:
+            return loss
+        if self.consistency_weight > 0:
+            loss = self.consistency_weight * self._distance(logits, self._teacher.logits(x))
+        if self.options.clean_consistency > 0:
+            if clean is None:
+                raise LetheError("clean_consistency needs the clean images: consistency(x, logits, clean).")
+            with torch.no_grad():
+                stable_logits = self.stable(clean)
+            loss = loss + self.options.clean_consistency * self._distance(self.model(clean), stable_logits)
+        return loss
 
     def end_step(self) -> None:
-        """Move the stable model; call it after each step of the optimizer."""
-        self._stable.update(self.model)
+        """Move the stable model; call it after each step of the optimizer, and of its schedule if that has steps."""
+        self._set_learning_rate()
+        self._teacher.forget()
+        if self.options.average == "step" or (self.options.average == "stochastic" and self._draws_an_update()):
+            self._stable.update(self.model)
 
-    def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
-        """Nothing to do; the loop of ``lethe train`` calls it."""
+    def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]] | None = None) -> None:
+        """End an epoch; of use to ``average="phase"`` and ``stable_statistics="recompute"`` alone.
+
+        Args:
+            epoch: from 0.
+            images: runs through the training images, in batches (B, C, H, W), once more.
+        """
+        if self.options.average == "phase":
+            if self.schedule.due(epoch + 1):
+                self._consolidate_phase(epoch + 1)
+            elif self.forgettings == 0:  # there is no phase to consolidate yet
+                self._stable.follow(self.model)
+        if self.options.stable_statistics == "recompute":
+            if images is None:
+                raise LetheError("stable_statistics='recompute' needs images: end_epoch(epoch, images).")
+            recompute_statistics(self.stable, images())
+
+    def observe(self, accuracy: float) -> None:
+        """Tell the automatic start the working model's validation accuracy, after the epoch that it was measured in.
+
+        Args:
+            accuracy: robust if training is; in [0, 1] or in percent.
+        """
+        self.schedule.observe(accuracy, self._epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run needs: stable model, forgettings, and the generator's state if there is one."""
-        generator = None if self.generator is None else self.generator.get_state()
-        counts = {"forgettings": self.forgettings, "forgot_at": self._forgot_at}
-        return {"stable": self._stable.state_dict(), **counts, "generator": generator}
+        """What a resumed run needs: stable model, schedule, forgettings, and the generator's state if there is one."""
+        state: dict[str, Any] = {
+            "stable": self._stable.state_dict(),
+            "forgettings": self.forgettings,
+            "forgot_at": self._forgot_at,
+            "epoch": self._epoch,
+            "consolidated_for": self._consolidated_for,
+            "schedule": self.schedule.state_dict(),
+            "generator": None if self.generator is None else self.generator.get_state(),
+        }
+        return state if self._initial is None else {**state, "initial": self._initial}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
         self._stable.load_state_dict(state["stable"])
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
+        if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
+            self.schedule.load_state_dict(state["schedule"])
+            self._epoch, self._consolidated_for = int(state["epoch"]), int(state["consolidated_for"])
+        if self._initial is not None:
+            with torch.no_grad():
+                for name, value in self._initial.items():
+                    value.copy_(state["initial"][name])
+        self._teacher.forget()
         if self.generator is None and state["generator"] is not None:
             raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
         if self.generator is not None and state["generator"] is not None:
             self.generator.set_state(state["generator"])
 
+    def _set_learning_rate(self) -> None:
+        """While relearning, whatever a schedule has set."""
+        if self.forgettings and self.options.relearn_lr is not None and self.optimizer is not None:
+            for group, initial in zip(self.optimizer.param_groups, self._initial_lrs, strict=True):
+                group["lr"] = self.options.relearn_lr * group.get("initial_lr", initial)
 
-@dataclass(frozen=True, kw_only=True)
-class FOMOConfig:
-    """FOMO's own options."""
-
-    start: float = 0.525
-    """When forgetting begins, as a share of the epochs (unverified: epoch 105 of the paper's 200)."""
-    period: int = 5
-    """Epochs from one forgetting to the next (unverified)."""
-    fraction: float = 0.035
-    """Share of the later layers' weights that is forgotten (unverified: 3.5 %)."""
-    later_layers: float = 0.5
-    """Which layers forget: the last share of the convolutional and linear layers."""
-    decay: float = 0.999
-    """Of the stable model's moving average, per step."""
-    consistency: float = 1.0
-    """Weight of the consistency loss after the first forgetting."""
-
-    def __post_init__(self) -> None:
-        for name in ("start", "fraction", "later_layers", "decay"):
-            check_fraction(name, getattr(self, name))
-        at_least("period", self.period, 1)
-        non_negative("consistency", self.consistency)
-
-    def build(self, model: nn.Module, optimizer: Optimizer, epochs: int, generator: torch.Generator) -> FOMO:
-        """FOMO for a run of so many epochs."""
-        return FOMO(
-            model,
-            optimizer,
-            start=round(self.start * epochs),
-            period=self.period,
-            fraction=self.fraction,
-            select=later_layers(self.later_layers),
-            decay=self.decay,
-            consistency=self.consistency,
-            generator=generator,
+    def _forget(self, batches: Batches | None) -> Forgotten:
+        o = self.options
+        criterion = CRITERIA[o.criterion]
+        if criterion.needs_batches and batches is None:
+            raise LetheError(f"the criterion {o.criterion!r} looks at data: begin_epoch(epoch, batches).")
+        shown = _first(batches, o.criterion_images) if batches is not None and criterion.needs_batches else ()
+        masks = criterion.mask(self.model, shown, o.wanted(self.fraction, self.select), self.generator)
+        return reinitialize(
+            self.model,
+            masks,
+            optimizer=self.optimizer,
+            generator=self.generator,
+            init=o.reinit,
+            initial=self._initial,
+            shrink=o.shrink,
+            perturb=o.perturb,
+            state=o.forgotten_state,
+            statistics=o.forgotten_statistics,
         )
+
+    def _consolidate_phase(self, epoch: int) -> None:
+        if self.options.average == "phase" and self._consolidated_for != epoch:
+            self._stable.update(self.model)
+            self._consolidated_for = epoch
+
+    def _draws_an_update(self) -> bool:
+        device = torch.device("cpu") if self.generator is None else self.generator.device
+        drawn = torch.rand((), generator=self.generator, device=device)
+        return bool(drawn < self.options.average_probability)
+
+    def _distance(self, logits: Tensor, stable_logits: Tensor) -> Tensor:
+        return consistency_loss(logits, stable_logits, self.options.temperature, self.options.distance)
+
+
+def _first(batches: Batches, images: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of so many images in all."""
+    for x, y in batches:
+        yield x[:images], y[:images]
+        images -= len(x)
+        if images <= 0:
+            return

@@ -10,14 +10,15 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lethe import models
-from lethe._check import LetheError
+from lethe._check import LetheError, one_of
 from lethe.attacks import PGD
 from lethe.data import Splits
 from lethe.engine import WeightMethod
 from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
-from lethe.optim import AWP, RWP, AWPConfig, RWPConfig
+from lethe.optim import AMP, AWP, RWP, AMPUnderAttackConfig, AWPConfig, RWPConfig
 from lethe.recipes._standard import SGDRecipe
+from lethe.recipes._together import Together
 from lethe.recipes._warm_up import WarmUp
 
 
@@ -83,18 +84,45 @@ class MARTRecipe(ATRecipe):
 
 
 @dataclass(frozen=True, kw_only=True)
+class WeightsConfig:
+    """How weights are moved under FOMO."""
+
+    weights: str = "sgd"
+    """How weights are moved: by sgd, or by awp or amp over it, each with its own options."""
+
+    def __post_init__(self) -> None:
+        one_of("weights", self.weights, ("sgd", "awp", "amp"))
+
+
+@dataclass(frozen=True, kw_only=True)
 class FOMORecipe(ATRecipe):
     """FOMO: adversarial training that alternates random forgetting and relearning, held by a stable model."""
 
     name: ClassVar[str] = "fomo"
     source: ClassVar[str] = "Ramkumar, Zonooz and Arani, ICLR 2024"
-    cost: ClassVar[str] = "(2K + 3)F, and 1F more after the first forgetting"
+    cost: ClassVar[str] = "(2K + 3)F, and 1F more after the first forgetting; 3F more with awp or amp"
 
     fomo: FOMOConfig = field(default_factory=FOMOConfig)
+    weights: WeightsConfig = field(default_factory=WeightsConfig)
+    awp: AWPConfig = field(default_factory=AWPConfig)
+    amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)
 
-    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
-        """FOMO."""
-        return self.fomo.build(model, optimizer, self.schedule.epochs, generator)
+    def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
+        """SGD, or AWP or AMP over it."""
+        if self.weights.weights == "awp":
+            return AWP(model.parameters(), gamma=self.awp.awp_gamma, **self.sgd.kwargs())
+        if self.weights.weights == "amp":
+            a = self.amp
+            options = {"epsilon": a.amp_epsilon, "inner_lr": a.inner_lr, "inner_iter": a.inner_iter, "ball": a.ball}
+            return AMP(model.parameters(), **{**options, **self.sgd.kwargs()})
+        return super().optimizer(model, generator)
+
+    def method(
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+    ) -> WeightMethod:
+        """FOMO, and AWP's warm-up."""
+        fomo = self.fomo.build(model, optimizer, self.schedule.epochs, generator, twin)
+        return Together(WarmUp(optimizer, self.awp.awp_warmup), fomo) if self.weights.weights == "awp" else fomo
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +139,9 @@ class AWPRecipe(ATRecipe):
         """AWP over SGD."""
         return AWP(model.parameters(), gamma=self.awp.awp_gamma, **self.sgd.kwargs())
 
-    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+    def method(
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+    ) -> WeightMethod:
         """The warm-up."""
         return WarmUp(optimizer, self.awp.awp_warmup)
 
@@ -142,6 +172,8 @@ class RWPRecipe(ATRecipe):
         """RWP over SGD."""
         return RWP(model.parameters(), gamma=self.rwp.rwp_gamma, inner_iter=self.rwp.rwp_steps, **self.sgd.kwargs())
 
-    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+    def method(
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+    ) -> WeightMethod:
         """The warm-up."""
         return WarmUp(optimizer, self.rwp.rwp_warmup)

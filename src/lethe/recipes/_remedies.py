@@ -51,9 +51,11 @@ class ATEMARecipe(ATRecipe):
 
     ema: EMAConfig = field(default_factory=EMAConfig)
 
-    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+    def method(
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+    ) -> WeightMethod:
         """The moving average."""
-        return EMA(model, self.ema.decay)
+        return EMA(model, self.ema.decay, twin)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +68,12 @@ class ATSWARecipe(ATRecipe):
 
     swa: SWAConfig = field(default_factory=SWAConfig)
 
-    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
+    def method(
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+    ) -> WeightMethod:
         """The even average."""
+        if twin is not None:
+            raise LetheError(f"{self.name} cannot average a sharded network: take strategy ddp.")
         return SWA(model, round(self.swa.swa_start * self.schedule.epochs))
 
 

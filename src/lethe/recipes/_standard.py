@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -53,8 +54,10 @@ class SGDRecipe(Recipe):
         """What is minimised, on so many classes."""
         return Standard()
 
-    def method(self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator) -> WeightMethod:
-        """What else acts on the weights."""
+    def method(
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+    ) -> WeightMethod:
+        """What else acts on the weights; ``twin`` is a copy of a model that cannot be copied, being sharded."""
         return NoMethod()
 
     def evaluation_attack(self) -> PGD | None:
@@ -73,7 +76,10 @@ class SGDRecipe(Recipe):
         streams = generators(self.run.seed)
         model = self.network(splits)
         _try_out(model, splits)
+        twin = copy.deepcopy(model) if together.sharded else None
         model = together.prepare(model, sync_batch_norm=self.compute.sync_batch_norm)
+        if twin is not None:
+            twin = together.prepare(twin, sync_batch_norm=self.compute.sync_batch_norm)
         optimizer = self.optimizer(model, streams["method"])
         training = Training(
             model,
@@ -82,7 +88,7 @@ class SGDRecipe(Recipe):
                 optimizer, steps_per_epoch(len(splits.train), self.schedule.batch_size, together.count)
             ),
             self.objective(splits.train.classes),
-            self.method(model, optimizer, streams["method"]),
+            self.method(model, optimizer, streams["method"], twin),
             streams,
             Compute(self.compute, together, self.sgd.clip_norm),
         )

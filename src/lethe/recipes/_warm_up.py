@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 
 from lethe._check import at_least
 from lethe.engine import NoMethod
+from lethe.engine._method import Batches
 
 
 class WarmUp(NoMethod):
@@ -22,7 +23,7 @@ class WarmUp(NoMethod):
         self.optimizer, self.epochs = optimizer, at_least("warm-up epochs", epochs, 0)
         self._gammas = [group["gamma"] for group in optimizer.param_groups]
 
-    def begin_epoch(self, epoch: int) -> None:
+    def begin_epoch(self, epoch: int, batches: Batches | None = None) -> None:
         """Set ``gamma`` for this epoch; within one, a resumed run has it from the optimizer's state."""
         for group, gamma in zip(self.optimizer.param_groups, self._gammas, strict=True):
             group["gamma"] = 0.0 if epoch < self.epochs else gamma

@@ -1,0 +1,370 @@
+"""FOMO's readings, criteria, schedule and losses, in a loop of one's own."""
+
+import copy
+import io
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import lethe
+from lethe import forget
+from lethe.consolidate import consistency_loss
+from lethe.methods import FOMOConfig
+from lethe.methods._fomo_config import READINGS
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def data(epoch=0):
+    generator = torch.Generator().manual_seed(epoch)
+    return [(torch.randn(16, 6, generator=generator), torch.randint(3, (16,), generator=generator)) for _ in range(3)]
+
+
+def make(model, **options):
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    settings = {"start": 2, "period": 3, "fraction": 0.25, "decay": 0.9, "consistency": 2.0} | options
+    return lethe.FOMO(model, optimizer, generator=torch.Generator().manual_seed(0), **settings), optimizer
+
+
+def step(model, fomo, optimizer, x, y):
+    noisy = x + 0.1
+    logits = model(noisy)
+    loss = F.cross_entropy(logits, y) + fomo.consistency(noisy, logits, x)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    fomo.end_step()
+
+
+def train(model, fomo, optimizer, epochs, accuracies=None):
+    for epoch in epochs:
+        fomo.begin_epoch(epoch, iter(data(epoch)))
+        for x, y in data(epoch):
+            step(model, fomo, optimizer, x, y)
+        fomo.end_epoch(epoch, lambda epoch=epoch: [x for x, _ in data(epoch)])
+        if accuracies is not None:
+            fomo.observe(accuracies[epoch])
+
+
+@pytest.mark.parametrize("criterion", forget.CRITERIA)
+def test_each_criterion_runs_and_needs_data_only_where_it_looks_at_some(criterion):
+    model = network()
+    fomo, optimizer = make(model, criterion=criterion, count="overall", dormant_tau=0.9, criterion_images=20)
+    train(model, fomo, optimizer, range(2))
+
+    def unread():
+        raise AssertionError("batches were read")
+        yield
+
+    assert fomo.begin_epoch(1, unread()) is None
+    if forget.CRITERIA[criterion].needs_batches:
+        with pytest.raises(ValueError, match=r"begin_epoch\(epoch, batches\)"):
+            fomo.begin_epoch(2)
+        report = fomo.begin_epoch(2, iter(data(2)))
+    else:
+        report = fomo.begin_epoch(2, unread())
+    if forget.CRITERIA[criterion].counts:
+        assert report.count == 22  # a quarter of 64 + 24
+    assert fomo.forgettings == 1
+
+
+def test_a_criterion_reads_so_many_images_as_it_was_given():
+    read = []
+
+    def batches():
+        for x, y in data():
+            read.append(len(x))
+            yield x, y
+
+    fomo, _ = make(network(), criterion="snip", criterion_images=20)
+    fomo.begin_epoch(2, batches())
+    assert read == [16, 16]
+    model = network()
+    one, _ = make(model, criterion="snip", criterion_images=20)
+    expected = forget.snip_mask(
+        model, [data()[0], (data()[1][0][:4], data()[1][1][:4])], 0.25, select=one.select, count="per-tensor"
+    )
+    before = copy.deepcopy(model.state_dict())
+    one.begin_epoch(2, iter(data()))
+    for name, mask in expected.items():
+        assert torch.equal(model.get_parameter(name) != before[name], mask)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"granularity": "channels"}, {"3.weight": 16, "5.weight": 8}),
+        ({"later_layers": 0.01, "criterion": "whole"}, {"5.weight": 24}),
+        ({"forget_only": ("0.*",)}, {"0.weight": 12, "0.bias": 2}),
+    ],
+)
+def test_units_and_layers(options, expected):
+    fomo, _ = make(network(), **options)
+    assert fomo.begin_epoch(2).by_name == expected
+
+
+def test_rewinding_goes_back_to_the_weights_of_the_start_also_after_a_resume():
+    model = network()
+    born = copy.deepcopy(model.state_dict())
+    fomo, optimizer = make(model, reinit="rewind", criterion="whole")
+    train(model, fomo, optimizer, range(2))
+    saved = copy.deepcopy(fomo.state_dict())
+    fomo.begin_epoch(2)
+    assert torch.equal(model[3].weight, born["3.weight"])
+    assert not torch.equal(model[0].weight, born["0.weight"])
+    step(model, fomo, optimizer, *data()[0])
+    again, _ = make(model, reinit="rewind", criterion="whole")  # built on trained weights
+    again.load_state_dict(saved)
+    again.begin_epoch(2)
+    assert torch.equal(model[3].weight, born["3.weight"])
+
+
+def test_the_automatic_start_follows_the_validation_accuracy():
+    model = network()
+    fomo, optimizer = make(model, start="auto", patience=2, period=2)
+    train(model, fomo, optimizer, range(5), [0.2, 0.3, 0.3, 0.25, 0.9])
+    assert fomo.start == 4
+    assert fomo.forgettings == 1
+    assert fomo.begin_epoch(6) is not None
+
+
+def test_an_automatic_start_that_hears_nothing_warns():
+    fomo, _ = make(network(), start="auto", patience=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for epoch in range(3):
+            fomo.begin_epoch(epoch)
+    with pytest.warns(UserWarning, match=r"call fomo\.observe"):
+        fomo.begin_epoch(3)
+
+
+def test_the_learning_rate_of_relearning():
+    model = network()
+    fomo, optimizer = make(model, relearn_lr=0.5)
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [1, 4], 0.1)
+    seen = []
+    for epoch in range(6):
+        fomo.begin_epoch(epoch)
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert seen == pytest.approx([0.1, 0.01, 0.05, 0.05, 0.05, 0.05])
+    with pytest.raises(ValueError, match="give FOMO the optimizer"):
+        lethe.FOMO(model, None, relearn_lr=0.5)
+
+
+def test_a_stochastic_average_moves_with_its_probability_and_its_own_draws():
+    model = network()
+    fomo, _ = make(model, average="stochastic", average_probability=0.3, start=100)
+    state = torch.get_rng_state()
+    for _ in range(300):
+        fomo.end_step()
+    assert torch.equal(torch.get_rng_state(), state)
+    assert 60 < fomo._stable.updates < 120
+    always, _ = make(model, average="stochastic", average_probability=1.0, start=100)
+    always.end_step()
+    assert always._stable.updates == 1
+
+
+def test_an_average_of_phases_moves_once_a_phase_before_the_next_forgetting():
+    model = network()
+    fomo, optimizer = make(model, average="phase", decay=0.75, ramp="none")
+    ends = []
+    for epoch in range(9):
+        train(model, fomo, optimizer, [epoch])
+        ends.append(model[0].weight.detach().clone())
+        if epoch < 1:  # nothing to consolidate yet: it follows
+            assert torch.equal(fomo.stable[0].weight, ends[-1])
+    # forgetting in epochs 2, 5 and 8: consolidated at the ends of 1, 4 and 7
+    average = ends[0]
+    for end in (ends[1], ends[4], ends[7]):
+        average = 0.75 * average + 0.25 * end
+    torch.testing.assert_close(fomo.stable[0].weight, average)
+    assert fomo._stable.updates == 3
+
+
+def test_phases_are_consolidated_without_end_epoch_too():
+    one, two = network(), network()
+    with_end, optimizer_one = make(one, average="phase", decay=0.5)
+    without, optimizer_two = make(two, average="phase", decay=0.5)
+    train(one, with_end, optimizer_one, range(6))
+    for epoch in range(6):
+        without.begin_epoch(epoch)
+        for x, y in data(epoch):
+            step(two, without, optimizer_two, x, y)
+    assert all(
+        torch.equal(a, b) for a, b in zip(with_end.stable.parameters(), without.stable.parameters(), strict=True)
+    )
+
+
+def test_statistics_of_the_stable_model_can_be_recomputed():
+    model = network()
+    fomo, optimizer = make(model, stable_statistics="recompute")
+    train(model, fomo, optimizer, range(1))
+    hidden = [fomo.stable[0](x) for x, _ in data(0)]
+    torch.testing.assert_close(fomo.stable[1].running_mean, torch.stack([h.mean(0) for h in hidden]).mean(0))
+    assert not fomo.stable[1].training
+    with pytest.raises(ValueError, match="needs images"):
+        fomo.end_epoch(0)
+
+
+def test_consistency_on_attacked_and_on_clean_images():
+    model = network()
+    fomo, optimizer = make(model, clean_consistency=3.0, distance="mse", temperature=2.0)
+    train(model, fomo, optimizer, range(2))
+    fomo.begin_epoch(2)
+    x, clean = torch.randn(5, 6), torch.randn(5, 6)
+    model.eval()
+    logits = model(x)
+    expected = 2 * consistency_loss(logits, fomo.stable(x), 2.0, "mse")
+    expected = expected + 3 * consistency_loss(model(clean), fomo.stable(clean), 2.0, "mse")
+    torch.testing.assert_close(fomo.consistency(x, logits, clean), expected)
+    with pytest.raises(ValueError, match="needs the clean images"):
+        fomo.consistency(x, logits)
+
+
+def flops(work):
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def test_consistency_costs_one_forward_pass_a_step_also_in_two_passes():
+    model = network()
+    optimizer = lethe.AWP(model.parameters(), lr=0.1, gamma=0.01)
+    fomo = lethe.FOMO(model, optimizer, start=0, period=1)
+    x, y = data()[0]
+
+    def closure():
+        optimizer.zero_grad()
+        logits = model(x)
+        (F.cross_entropy(logits, y) + fomo.consistency(x, logits)).backward()
+
+    forward, before = flops(lambda: model(x)), flops(lambda: optimizer.step(closure))
+    fomo.end_step()
+    fomo.begin_epoch(0)
+    assert flops(lambda: optimizer.step(closure)) == before + forward
+    fomo.end_step()
+    assert flops(lambda: optimizer.step(closure)) == before + forward  # the stable model has moved
+    x.add_(1.0)
+    assert flops(lambda: optimizer.step(closure)) == before + forward  # these are other images
+
+
+def test_clean_consistency_costs_four_forward_passes():
+    model = network()
+    fomo, _ = make(model, start=0, consistency=0.0, clean_consistency=1.0)
+    fomo.begin_epoch(0)
+    x = torch.randn(16, 6, requires_grad=True)
+    logits = model(x).detach()
+    cost = flops(lambda: fomo.consistency(x, logits, x).backward())
+    assert cost == 4 * flops(lambda: model(x))
+
+
+OPTIONS = [
+    {"average": "stochastic", "average_probability": 0.5},
+    {"average": "phase", "decay": 0.5},
+    {"start": "auto", "patience": 1, "criterion": "snip", "relearn_lr": 0.3},
+    {"stable_statistics": "recompute", "reinit": "rewind", "clean_consistency": 1.0},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("stop", [1, 3, 4, 6])
+def test_a_saved_fomo_goes_on_to_the_bit_with_every_option(options, stop, assert_equal_state):
+    accuracies = [0.1, 0.2, 0.3, 0.2, 0.3, 0.2, 0.4, 0.1, 0.1]
+
+    def saved(model, fomo, optimizer):
+        file = io.BytesIO()
+        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "fomo": fomo.state_dict()}
+        torch.save(state, file)
+        file.seek(0)
+        return torch.load(file, weights_only=True)
+
+    model = network()
+    fomo, optimizer = make(model, **options)
+    train(model, fomo, optimizer, range(stop), accuracies)
+    state = saved(model, fomo, optimizer)
+    train(model, fomo, optimizer, range(stop, 9), accuracies)
+    again = network()
+    resumed, resumed_optimizer = make(again, **options)
+    again.load_state_dict(state["model"])
+    resumed_optimizer.load_state_dict(state["optimizer"])
+    resumed.load_state_dict(state["fomo"])
+    train(again, resumed, resumed_optimizer, range(stop, 9), accuracies)
+    assert fomo.forgettings >= 1
+    assert_equal_state(saved(model, fomo, optimizer), saved(again, resumed, resumed_optimizer))
+
+
+@pytest.fixture
+def assert_equal_state():
+    def check(one, two):
+        assert type(one) is type(two)
+        if isinstance(one, torch.Tensor):
+            assert torch.equal(one, two)
+        elif isinstance(one, dict):
+            assert list(one) == list(two)
+            for key in one:
+                check(one[key], two[key])
+        elif isinstance(one, list):
+            for a, b in zip(one, two, strict=True):
+                check(a, b)
+        else:
+            assert one == two
+
+    return check
+
+
+def test_a_state_of_version_0_1_0_loads():
+    fomo, _ = make(network())
+    fomo.begin_epoch(2)
+    old = {k: v for k, v in fomo.state_dict().items() if k in ("stable", "forgettings", "forgot_at", "generator")}
+    again, _ = make(network())
+    again.load_state_dict(old)
+    assert again.forgettings == 1
+    assert again.begin_epoch(2) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"criterion": "snipp"}, "Did you mean 'snip'"),
+        ({"granularity": "filters"}, "unknown granularity"),
+        ({"distance": "l2"}, "unknown distance"),
+        ({"average": "epoch"}, "unknown average"),
+        ({"patiense": 3}, "FOMO has no option 'patiense'. Did you mean 'patience'"),
+        ({"auto_start": True}, "FOMO has no option 'auto_start'"),
+        ({"temperature": 0.0}, "temperature must be above 0"),
+        ({"relearn_lr": -1.0}, "relearn_lr must be"),
+        ({"start": "soon"}, "or 'auto'"),
+        ({"criterion": "dormant", "later_layers": 0.1}, "before the last have hidden units"),
+        ({"forget_only": ("7.*",)}, "matches no parameter"),
+    ],
+)
+def test_a_bad_option_is_found_at_once(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(network(), **options)
+
+
+def test_what_cannot_be_re_drawn_is_found_at_once():
+    model = network()
+    model.token = nn.Parameter(torch.zeros(3))
+    with pytest.raises(ValueError, match="cannot re-draw 'token'"):
+        make(model, select=forget.named("token"))
+    assert make(model, select=forget.named("token"), reinit="zero")
+
+
+def test_the_command_lines_options_are_the_librarys():
+    config = FOMOConfig(auto_start=True, patience=3, criterion="snip", average="phase", forget_only=("3.*",))
+    model = network()
+    fomo = config.build(model, torch.optim.SGD(model.parameters(), 0.1), 200, torch.Generator())
+    assert (fomo.start, fomo.schedule.patience, fomo.options.criterion) == (None, 3, "snip")
+    assert list(forget.random_mask(model, 0.5, select=fomo.select)) == ["3.weight", "3.bias"]
+    assert FOMOConfig().build(model, None, 200, torch.Generator()).start == 105
+    assert set(READINGS) == {"step", "stochastic", "phase"}
