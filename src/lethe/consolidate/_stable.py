@@ -57,6 +57,7 @@ class StableModel:
         self.decay = fraction("decay", decay)
         self.ramp, self.statistics = one_of("ramp", ramp, RAMPS), one_of("statistics", statistics, STATISTICS)
         model = unwrapped(model)
+        reshard(model)
         if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
             raise LetheError(
                 "a moving average of half-precision weights stands still, since its steps round to nothing: keep the "
