@@ -84,6 +84,7 @@ def run_sweep(
         recipe = parse_recipe(command, [*words, *itertools.chain(*swept)], known, extra_help)
         if recipe is None:  # help was asked for
             return 0
+        recipe = recipe.resolved()
         path = Path(folder or f"runs/{recipe.name}-{recipe.data.dataset}-sweep") / name
         planned.append((path, replace(recipe, run=replace(recipe.run, out=str(path)))))
     options = [recipe.options() for _, recipe in planned]

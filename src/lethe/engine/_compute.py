@@ -16,6 +16,7 @@ from lethe.engine._processes import Processes
 from lethe.optim import TwoPassOptimizer
 
 DTYPES = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+PRECISIONS = ("auto", *DTYPES)
 STRATEGIES = ("ddp", "fsdp2")
 Result = tuple[Tensor, Tensor]
 
@@ -26,7 +27,7 @@ class ComputeConfig:
 
     precision: str = "fp32"
     """fp32; or the network under autocast to bf16 or fp16 (with a gradient scaler), in the attack and in training;
-    weights, losses and evaluation stay fp32."""
+    weights, losses and evaluation stay fp32. auto: bf16 where the device has instructions for it, else fp32."""
     accumulate: int = 1
     """Cut each batch in so many parts, for less memory; batch norm then sees the parts."""
     devices: int = 1
@@ -39,10 +40,26 @@ class ComputeConfig:
     """With several devices and a two-pass optimizer: each perturbs by the gradient of its own part of the batch."""
 
     def __post_init__(self) -> None:
-        one_of("precision", self.precision, DTYPES)
+        one_of("precision", self.precision, PRECISIONS)
         one_of("strategy", self.strategy, STRATEGIES)
         at_least("accumulate", self.accumulate, 1)
         at_least("devices", self.devices, 1)
+
+    def resolved(self, device: torch.device) -> ComputeConfig:
+        """With a precision in place of auto."""
+        if self.precision != "auto":
+            return self
+        return replace(self, precision="bf16" if has_bf16(device) else "fp32")
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies in bf16 by instructions of its own; where it does not, a step may take minutes."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    asked = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(bool(ask()) for ask in asked if ask is not None)
 
 
 @dataclass
@@ -62,6 +79,7 @@ class Compute:
     scaler: torch.amp.GradScaler | None = None
 
     def __post_init__(self) -> None:
+        self.config = self.config.resolved(self.processes.device)
         if self.config.precision == "fp16" and self.scaler is None:
             self.scaler = torch.amp.GradScaler(self.processes.device.type)
 

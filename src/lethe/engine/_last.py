@@ -14,7 +14,7 @@ from lethe.engine._run_directory import RunDirectory
 
 FREE: dict[str, tuple[str, ...]] = {
     "run": ("out", "device", "checkpoint_minutes"),
-    "data": ("data_dir", "download"),
+    "data": ("data_dir", "download", "workers"),
     "compute": ("devices", "strategy"),
     "evaluation": ("eval_batch_size",),
     "distillation": ("clean_teacher", "robust_teacher"),

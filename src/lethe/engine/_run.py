@@ -114,7 +114,14 @@ def run_training(
         if stop:
             raise Stopped
 
-    while trained is not None or training.epoch < schedule.epochs:
+    def done() -> bool:
+        if trained is not None:
+            return False
+        keys = [f"{prefix}validation/{metric}" for prefix in ("", "stable/")]
+        measured = [max(r.get(key, -1.0) for key in keys) for r in records if keys[0] in r]
+        return training.epoch >= schedule.epochs or evaluation.stops_early(measured)
+
+    while not done():
         record = trained or train_epoch(
             training,
             splits.train,
@@ -147,8 +154,10 @@ def run_training(
         saved = time.monotonic()
         records.append(record)
         told.record(record)
-        if training.epoch < schedule.epochs and any(processes.agree(told.stop_asked())):
+        if not done() and any(processes.agree(told.stop_asked())):
             raise Stopped
+    if training.epoch < schedule.epochs:
+        told.say(f"stopped early, after epoch {training.epoch}: validation accuracy rose no more")
     return records
 
 

@@ -31,7 +31,7 @@ class RunDirectory:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, config: dict[str, Any], device: torch.device) -> RunDirectory:
+    def create(cls, path: Path, config: dict[str, Any], device: torch.device, processes: int = 1) -> RunDirectory:
         """Make a new one.
 
         Raises:
@@ -47,7 +47,7 @@ class RunDirectory:
             aside.mkdir(parents=True)
             directory = cls(aside)
             directory._write("config.json", config)
-            directory._write("environment.json", environment(device))
+            directory._write("environment.json", environment(device, processes))
             aside.rename(path)  # whole or not there: a run killed here would be none, and in the way of the next
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -147,7 +147,7 @@ class RunDirectory:
         return content
 
 
-def environment(device: torch.device) -> dict[str, Any]:
+def environment(device: torch.device, processes: int = 1) -> dict[str, Any]:
     """What a reader of the results needs to make them again."""
     versions = {"python": platform.python_version(), "torch": str(torch.__version__)}  # with its build: +cpu, +cu130
     for package in ("lethe-torch", "torchvision", "numpy", "scikit-learn"):
@@ -160,6 +160,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "commit": commit(),
         "versions": versions,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "processes": processes,
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),

@@ -13,7 +13,7 @@ from lethe import models
 from lethe._check import LetheError, one_of
 from lethe.attacks import PGD
 from lethe.data import Splits
-from lethe.engine import WeightMethod
+from lethe.engine import ComputeConfig, WeightMethod
 from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
 from lethe.optim import AMP, AWP, RWP, AMPUnderAttackConfig, AWPConfig, RWPConfig
@@ -30,6 +30,8 @@ class ATRecipe(SGDRecipe):
     source: ClassVar[str] = "Madry et al., ICLR 2018"
     cost: ClassVar[str] = "(2K + 3)F for PGD-K"
 
+    # bf16 ends where fp32 does, and is twice as fast: results/cifar10-16px-robust, results/speed.
+    compute: ComputeConfig = field(default_factory=lambda: ComputeConfig(precision="auto"))
     attack: PGD = field(default_factory=lambda: PGD(channels_last=True))
     robust: ObjectiveConfig = field(default_factory=ObjectiveConfig)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from lethe.data import DataConfig
 from lethe.engine import ComputeConfig, Observer, RunConfig, RunDirectory, ScheduleConfig
 from lethe.models import ModelConfig
 from lethe.optim import SGDConfig
 from lethe.track import TrackConfig
+
+RecipeT = TypeVar("RecipeT", bound="Recipe")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,10 @@ class Recipe(ABC):
         Returns:
             The run directory and its records, as they stand in ``metrics.jsonl``.
         """
+
+    def resolved(self: RecipeT) -> RecipeT:
+        """With what ``auto`` means on this machine in its place, so that a saved config says what was done."""
+        return replace(self, compute=self.compute.resolved(self.run.torch_device()))
 
     def options(self) -> dict[str, Any]:
         """Name and all options, as JSON knows them. Where a run goes is not part of what it is."""

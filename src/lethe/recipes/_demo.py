@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from lethe.attacks import PGD
 from lethe.data import DataConfig
-from lethe.engine import ScheduleConfig
+from lethe.engine import ComputeConfig, ScheduleConfig
 from lethe.evaluate import EvaluationConfig
 from lethe.methods import FOMOConfig, LUREConfig
 from lethe.optim import SGDConfig
@@ -46,6 +46,7 @@ def demo_runs() -> list[DemoRun]:
     schedule = ScheduleConfig(epochs=30, batch_size=64, milestones=(0.5,))
     sgd, evaluation = SGDConfig(lr=0.05), EvaluationConfig(eval_every=3, eval_steps=10)
     attack = PGD(epsilon=0.1, step_size=0.025, steps=5)
+    compute = ComputeConfig(precision="fp32")  # the same numbers on more machines
     # The start is early, because on so few images overfitting is; fraction is the paper's (unverified) one.
     fomo = FOMOConfig(start=0.2, period=4, fraction=0.035, decay=0.99, consistency=3.0)
     fewer = replace(data, train_size=400)  # an attack makes an epoch some ten times as long
@@ -53,8 +54,10 @@ def demo_runs() -> list[DemoRun]:
     stream = StreamConfig(megabatches=5)
     stream_schedule = ScheduleConfig(epochs=8, batch_size=64, milestones=(0.4, 0.8))
     fixed: list[Recipe] = [
-        FOMORecipe(data=fewer, schedule=schedule, sgd=sgd, evaluation=evaluation, attack=attack, fomo=fomo),
-        ATRecipe(data=fewer, schedule=schedule, sgd=sgd, evaluation=evaluation, attack=attack),
+        FOMORecipe(
+            data=fewer, schedule=schedule, sgd=sgd, evaluation=evaluation, attack=attack, compute=compute, fomo=fomo
+        ),
+        ATRecipe(data=fewer, schedule=schedule, sgd=sgd, evaluation=evaluation, attack=attack, compute=compute),
     ]
     lure = LUREConfig(fraction=0.2)
     repeated: list[Recipe] = [

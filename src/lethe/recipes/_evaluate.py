@@ -201,7 +201,7 @@ class EvaluateConfig:
             "seed": recipe.run.seed,
             "checkpoint": name,
             "weights": fingerprint(model),
-            "data": recipe.options()["data"] | {"data_dir": None, "download": False},
+            "data": recipe.options()["data"] | {"data_dir": None, "download": False, "workers": None},
             "part": self.part,
             "images": count,
             "of": str(splits),

@@ -44,6 +44,7 @@ def load_recipe(path: Path, known: Mapping[str, type[RecipeType]]) -> RecipeType
         raise LetheError(f"the config {str(path)!r} is not JSON: {error}.") from error
     if not isinstance(content, dict) or "recipe" not in content:
         raise LetheError(f"the config {str(path)!r} names no recipe: it needs an entry 'recipe'.")
+    _fill_precision(content)
     kind = known[one_of(f"recipe in {str(path)!r}", str(content.pop("recipe")), known)]
     recipe: RecipeType = _build(kind(), content, str(path))
     return recipe
@@ -61,10 +62,19 @@ def with_defaults(options: dict[str, Any], known: Mapping[str, type[Recipe]]) ->
     if kind is None:
         return options
     defaults = kind().options()
+    options = dict(options)
+    _fill_precision(options)
     return defaults | {
         name: {**defaults[name], **section} if isinstance(section, dict) and name in defaults else section
         for name, section in options.items()
     }
+
+
+def _fill_precision(options: dict[str, Any]) -> None:
+    """Runs made before there was a choice were made in fp32, whatever the default is now."""
+    run = options.get("run")
+    if "compute" not in options and isinstance(run, dict) and "device" in run:  # a run's own config, not one by hand
+        options["compute"] = {"precision": "fp32"}
 
 
 def _build(default: Any, content: Any, where: str) -> Any:

@@ -100,11 +100,14 @@ class SGDRecipe(Recipe):
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
     ) -> tuple[RunDirectory, list[dict[str, Any]]]:
         """Train to the end, from the checkpoint of ``resume`` if there is one."""
+        options = self.resolved().options()
         together = processes(self.run.torch_device(), self.compute.devices, self.compute.strategy)
         splits = together.in_turn(lambda: load(self.data)).to(together.device)
         training = self.build(splits, together)
-        directory = resume or together.share(lambda: RunDirectory.create(self.out(), self.options(), together.device))
-        with TrackingObserver(observer or Observer(), self.track, self.options()) as tracked:
+        directory = resume or together.share(
+            lambda: RunDirectory.create(self.out(), options, together.device, together.count)
+        )
+        with TrackingObserver(observer or Observer(), self.track, options) as tracked:
             records = run_training(
                 training,
                 splits,

@@ -107,6 +107,7 @@ def measured_alike(groups: Sequence[Group]) -> list[list[Group]]:
 def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
     data = options["data"]
     key: list[object] = [data[name] for name in ("dataset", "image_size", "test_size", "split_seed")]
+    key += [data.get(name) for name in ("restricted_classes", "short_side")]  # which older runs do not have
     if "stream" in options:
         return ("anytime", options["stream"]["megabatches"], *key)
     if "attack" in options:
@@ -119,7 +120,8 @@ def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
     """The options without those that cannot change a result."""
     idle = {
         "run": ("seed", "device", "checkpoint_minutes"),
-        "data": ("data_dir", "download"),
+        "data": ("data_dir", "download", "workers"),
+        "compute": ("devices", "strategy"),
         "evaluation": ("eval_batch_size",),
         "distillation": ("clean_teacher", "robust_teacher"),  # each seed may well have its own
     }
@@ -141,6 +143,9 @@ def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
     objective = options.get("robust", {}).get("objective", "pgd-at")
     if objective not in ("pgd-at", recipe):
         name += f" over {LABELS[objective]}"
+    weights = options.get("weights", {}).get("weights", "sgd")
+    if weights != "sgd":
+        name += f" with {LABELS[weights].removeprefix('AT-')}"
     differing = [
         (section, key)
         for section, key, value in _flat(options)

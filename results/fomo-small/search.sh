@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# In which regime does forgetting pay? results/fomo-small/search.sh DATA_DIR, from the repository's root, with `lethe` on the
+# PATH. Settings are compared on validation images, by seeds that no table is made of. Finished runs are kept, stopped ones go on.
+set -euo pipefail
+data=${1:?give the folder that holds cifar-10-batches-py}
+here=results/fomo-small
+runs=runs/fomo-small/search
+export here runs data OMP_NUM_THREADS=1
+mkdir -p "$runs"
+one() {
+  out=$runs/$1
+  shift
+  [ -f "$out/summary.json" ] && return
+  if [ -f "$out/checkpoints/last.pt" ]; then
+    lethe train --resume "$out"
+  else
+    rm -rf "$out"
+    lethe train --config "$here/fomo.json" --data-dir "$data" --out "$out" "$@"
+  fi
+}
+export -f one
+constant="--schedule constant"
+for seed in ${SEEDS:-10 11}; do
+  while read -r name options; do echo "$name-seed$seed --seed $seed $options"; done << END
+constant $constant
+none-constant $constant --fraction 0
+none-piecewise --fraction 0 --decay 0.999
+piecewise
+decay-0.99 $constant --decay 0.99
+decay-0.999 $constant --decay 0.999
+half-each-2 $constant --fraction 0.5
+30-each-2 $constant --fraction 0.3
+5-each-1 $constant --fraction 0.05 --period 1
+15-each-1 $constant --period 1
+consistency-1 $constant --consistency 1
+consistency-6 $constant --consistency 6
+everywhere $constant --later-layers 1
+last-quarter $constant --later-layers 0.25
+channels $constant --granularity channels
+cosine --schedule cosine
+awp $constant --weights awp --awp-gamma 0.02
+awp-none $constant --weights awp --awp-gamma 0.02 --fraction 0
+END
+done | xargs -P "${CORES:-$(nproc)}" -L 1 bash -c 'one "$@"' _
+python3 - "$runs" > "$here/search.txt" << 'END'
+"""Validation accuracy, %, at the best and at the last epoch, of the stable and the working model."""
+import json, pathlib, sys
+for run in sorted(pathlib.Path(sys.argv[1]).glob("*-seed*")):
+    if not (run / "summary.json").is_file():
+        continue
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    shown = []
+    for prefix, name in (("stable/", "stable"), ("", "working")):
+        robust = [line[f"{prefix}validation/robust"] for line in lines if f"{prefix}validation/robust" in line]
+        clean = [line[f"{prefix}validation/clean"] for line in lines if f"{prefix}validation/clean" in line]
+        shown.append(f"{name} best {100 * max(robust):.1f} last {100 * robust[-1]:.1f} clean {100 * clean[-1]:.1f}")
+    print(run.name, *shown, sep=", ")
+END
