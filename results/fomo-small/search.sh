@@ -22,22 +22,23 @@ export -f one
 constant="--schedule constant"
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do echo "$name-seed$seed --seed $seed $options"; done << END
+constant-0.995 $constant --decay 0.995
+none-constant-0.995 $constant --decay 0.995 --fraction 0
+none-piecewise --fraction 0
+half-each-2 $constant --decay 0.995 --fraction 0.5
 constant $constant
 none-constant $constant --fraction 0
-none-piecewise --fraction 0 --decay 0.999
-piecewise
-decay-0.99 $constant --decay 0.99
-decay-0.999 $constant --decay 0.999
-half-each-2 $constant --fraction 0.5
-30-each-2 $constant --fraction 0.3
+no-consistency $constant --consistency 0
+none-none $constant --fraction 0 --consistency 0
 5-each-1 $constant --fraction 0.05 --period 1
-15-each-1 $constant --period 1
+30-each-4 $constant --fraction 0.3 --period 4
 consistency-1 $constant --consistency 1
 consistency-6 $constant --consistency 6
+piecewise
+cosine --schedule cosine
 everywhere $constant --later-layers 1
 last-quarter $constant --later-layers 0.25
 channels $constant --granularity channels
-cosine --schedule cosine
 awp $constant --weights awp --awp-gamma 0.02
 awp-none $constant --weights awp --awp-gamma 0.02 --fraction 0
 END

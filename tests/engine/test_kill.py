@@ -72,7 +72,7 @@ def test_a_run_that_is_told_to_stop_saves_its_step_and_says_how_to_go_on(
     folder, (command, whole, _) = tmp_path / "stopped", alone(recipe)
     file = str(folder / "checkpoints" / "last.pt")
     words = (*command, "--out", folder)
-    stopped = zygote(words, {"file": file, "changes": 5, "seconds": 0.02, "number": number})
+    stopped = zygote(words, {"file": file, "changes": 2, "seconds": 0.0, "number": number})
     assert (stopped["status"], stopped["errors"]) == (128 + number, "")
     assert "a checkpoint is saved first" in stopped["output"]
     assert f"go on with: lethe {command[0]} --resume {folder}" in stopped["output"]

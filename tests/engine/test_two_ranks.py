@@ -15,7 +15,7 @@ TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--np
 LETHE = (sys.executable, "-m", "lethe")
 TINY = (
     *("--train-size", "120", "--validation-size", "30", "--test-size", "30", "--width", "4", "--batch-size", "30"),
-    *("--steps", "2", "--eval-steps", "2", "--device", "cpu", "--lr", "0.05"),
+    *("--steps", "2", "--eval-steps", "2", "--device", "cpu", "--lr", "0.05", "--precision", "fp32"),
 )
 
 

@@ -52,8 +52,10 @@ def train_epoch(
     processes = t.compute.processes
     if t.progress is None:
         event = t.method.begin_epoch(t.epoch, _as_trained_on(t, data, batch_size, augment))
-        now = float(t.optimizer.param_groups[0]["lr"])  # which the method may have set
-        t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device, now)
+        first_lr = float(t.optimizer.param_groups[0]["lr"])  # which the method may have set
+        t.progress = EpochProgress.begin(t.generators["data"].get_state(), event, data.labels.device, first_lr)
+    if t.progress.lr is None:  # a checkpoint that does not say, from whose step on it is the same
+        t.progress.lr = float(t.optimizer.param_groups[0]["lr"])
     progress, before = t.progress, t.progress.seconds
     t.model.train()
     for x, y, first, total in _left_of_the_epoch(t, progress, data, batch_size, augment):
@@ -83,7 +85,7 @@ def train_epoch(
         )
     record: dict[str, Any] = {
         "epoch": t.epoch,
-        "lr": float(t.optimizer.param_groups[0]["lr"]) if progress.lr is None else progress.lr,
+        "lr": progress.lr,
         "train/loss": mean_loss,
         "train/accuracy": int(processes.sum(progress.correct)) / progress.seen,
         "seconds": round(before + time.perf_counter() - started, 3),

@@ -44,7 +44,8 @@ def run_training(
     """Train to the end, and return the run's records.
 
     After each epoch a line is added to the metrics and the checkpoint ``last`` is moved into place; ``best`` and
-    ``best-stable`` hold the weights of the epoch with the best validation accuracy, robust if there is an attack.
+    ``best-stable`` hold the weights of the epoch with the best validation accuracy, robust if there is an attack;
+    ``last-stable`` those of the stable model at the end.
     The test set is measured beside it and decides nothing.
 
     Args:
@@ -156,6 +157,9 @@ def run_training(
         told.record(record)
         if not done() and any(processes.agree(told.stop_asked())):
             raise Stopped
+    if training.method.stable is not None:
+        last = {"epoch": training.epoch, "model": whole(training.method.stable.state_dict())}
+        processes.share(lambda: save_checkpoint(directory.checkpoint("last-stable"), last))
     if training.epoch < schedule.epochs:
         told.say(f"stopped early, after epoch {training.epoch}: validation accuracy rose no more")
     return records
