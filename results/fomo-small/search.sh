@@ -26,7 +26,7 @@ constant-0.995 $constant --decay 0.995
 none-constant-0.995 $constant --decay 0.995 --fraction 0
 none-piecewise --fraction 0
 half-each-2 $constant --decay 0.995 --fraction 0.5
-constant $constant
+constant
 none-constant $constant --fraction 0
 no-consistency $constant --consistency 0
 none-none $constant --fraction 0 --consistency 0

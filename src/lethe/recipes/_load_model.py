@@ -20,8 +20,8 @@ def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | Non
 
     Args:
         run: the run directory.
-        checkpoint: ``best``, ``best-stable`` (both chosen on validation images), ``last``, ``last-stable``, or of an anytime run
-            ``megabatch-3``.
+        checkpoint: ``best``, ``best-stable`` (both chosen on validation images), ``last``, ``last-stable``, or of an
+            anytime run ``megabatch-3``.
         data_dir: where the run's data are now; None: where they were. An imagefolder's classes are counted there.
 
     Returns:
