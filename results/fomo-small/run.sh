@@ -40,7 +40,7 @@ seeds=${SEEDS:-0 1 2 3 4}
 if [ "${PART:-all}" = all ]; then
   for seed in $seeds; do
     rows | while read -r config name options; do
-      [[ " ${wanted//$'\n'/ } " == *" $name "* ]] && echo "$config $name-seed$seed --seed $seed $options"
+      [[ " ${wanted//$'\n'/ } " == *" $name "* ]] && echo "$config $name-seed$seed --seed $seed${options:+ $options}"
     done || true
   done | xargs -P "${CORES:-$(nproc)}" -L 1 bash -c 'one "$@"' _
 fi

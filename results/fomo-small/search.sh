@@ -21,7 +21,7 @@ one() {
 export -f one
 constant="--schedule constant"
 for seed in ${SEEDS:-10 11}; do
-  while read -r name options; do echo "$name-seed$seed --seed $seed $options"; done << END
+  while read -r name options; do echo "$name-seed$seed --seed $seed${options:+ $options}"; done << END
 constant-0.995 $constant --decay 0.995
 none-constant-0.995 $constant --decay 0.995 --fraction 0
 none-piecewise --fraction 0
