@@ -19,28 +19,27 @@ one() {
   fi
 }
 export -f one
-constant="--schedule constant"
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do echo "$name-seed$seed --seed $seed${options:+ $options}"; done << END
-constant-0.995 $constant --decay 0.995
-none-constant-0.995 $constant --decay 0.995 --fraction 0
-none-piecewise --fraction 0
-half-each-2 $constant --decay 0.995 --fraction 0.5
-constant
-none-constant $constant --fraction 0
-no-consistency $constant --consistency 0
-none-none $constant --fraction 0 --consistency 0
-5-each-1 $constant --fraction 0.05 --period 1
-30-each-4 $constant --fraction 0.3 --period 4
-consistency-1 $constant --consistency 1
-consistency-6 $constant --consistency 6
-piecewise
+constant-0.995 --decay 0.995
+none-constant-0.995 --decay 0.995 --fraction 0
+none-piecewise --schedule piecewise --fraction 0
+half-each-2 --decay 0.995 --fraction 0.5
+consistency-3
+none-constant --fraction 0
+no-consistency --consistency 0
+none-none --fraction 0 --consistency 0
+5-each-1 --fraction 0.05 --period 1
+30-each-4 --fraction 0.3 --period 4
+consistency-1 --consistency 1
+consistency-2 --consistency 2
+piecewise --schedule piecewise
 cosine --schedule cosine
-everywhere $constant --later-layers 1
-last-quarter $constant --later-layers 0.25
-channels $constant --granularity channels
-awp $constant --weights awp --awp-gamma 0.02
-awp-none $constant --weights awp --awp-gamma 0.02 --fraction 0
+everywhere --later-layers 1
+last-quarter --later-layers 0.25
+channels --granularity channels
+awp --weights awp --awp-gamma 0.02
+awp-none --weights awp --awp-gamma 0.02 --fraction 0
 END
 done | xargs -P "${CORES:-$(nproc)}" -L 1 bash -c 'one "$@"' _
 python3 - "$runs" > "$here/search.txt" << 'END'
