@@ -21,18 +21,19 @@ one() {
 export -f one
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do echo "$name-seed$seed --seed $seed${options:+ $options}"; done << END
-constant-0.995 --decay 0.995
-none-constant-0.995 --decay 0.995 --fraction 0
-none-piecewise --schedule piecewise --fraction 0
-half-each-2 --decay 0.995 --fraction 0.5
-consistency-3
+constant-0.995 --decay 0.995 --consistency 3
+none-constant-0.995 --decay 0.995 --fraction 0 --consistency 3
+none-piecewise --schedule piecewise --fraction 0 --consistency 3
+half-each-2 --decay 0.995 --fraction 0.5 --consistency 3
+consistency-3 --consistency 3
+none-constant-3 --fraction 0 --consistency 3
 none-constant --fraction 0
 no-consistency --consistency 0
 none-none --fraction 0 --consistency 0
-5-each-1 --fraction 0.05 --period 1
-30-each-4 --fraction 0.3 --period 4
+5-each-1 --fraction 0.05 --period 1 --consistency 3
+30-each-4 --fraction 0.3 --period 4 --consistency 3
 consistency-1 --consistency 1
-consistency-2 --consistency 2
+consistency-2
 piecewise --schedule piecewise
 cosine --schedule cosine
 everywhere --later-layers 1
