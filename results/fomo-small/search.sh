@@ -8,19 +8,24 @@ runs=runs/fomo-small/search
 export here runs data OMP_NUM_THREADS=1
 mkdir -p "$runs"
 one() {
-  out=$runs/$1
-  shift
+  config=$1 out=$runs/$2
+  shift 2
   [ -f "$out/summary.json" ] && return
   if [ -f "$out/checkpoints/last.pt" ]; then
     lethe train --resume "$out"
   else
     rm -rf "$out"
-    lethe train --config "$here/fomo.json" --data-dir "$data" --out "$out" "$@"
+    lethe train --config "$here/$config.json" --data-dir "$data" --out "$out" "$@"
   fi
 }
 export -f one
 for seed in ${SEEDS:-10 11}; do
-  while read -r name options; do echo "$name-seed$seed --seed $seed${options:+ $options}"; done << END
+  while read -r name options; do
+    config=fomo
+    [ "$name" = at ] && config=at
+    echo "$config $name-seed$seed --seed $seed${options:+ $options}"
+  done << END
+at
 constant-0.995 --decay 0.995 --consistency 3
 none-constant-0.995 --decay 0.995 --fraction 0 --consistency 3
 none-piecewise --schedule piecewise --fraction 0 --consistency 3

@@ -12,8 +12,10 @@ from lethe._rows import Rows
 from lethe.attacks import PGD, fgsm
 from lethe.data import DataConfig, load
 from lethe.engine import ComputeConfig, Processes, RunDirectory, load_checkpoint, train_epoch
+from lethe.engine._batch_norm import synchronise_batch_norm
 from lethe.engine._compute import Compute, has_bf16
 from lethe.engine._observer import Observer
+from lethe.engine._saving import Saving
 from lethe.recipes import TRAIN_RECIPES, AMPRecipe, ATRecipe, AWPRecipe, FOMORecipe, RWPRecipe, SGDRecipe, TRADESRecipe
 
 KINDS = [SGDRecipe, AMPRecipe, ATRecipe, TRADESRecipe, FOMORecipe, AWPRecipe, RWPRecipe]
@@ -137,12 +139,78 @@ def test_auto_is_bf16_where_the_device_has_it_and_the_config_says_which(tiny, tm
     assert not has_bf16(torch.device("meta"))
 
 
-def test_batches_too_small_for_the_devices_are_refused(tiny):
+def test_batches_too_small_for_the_devices_are_refused_before_anything_is_written(tiny):
     class Three(Processes):
         count = 3
 
     recipe = tiny(SGDRecipe)
     splits = load(DataConfig(train_size=5, validation_size=5, test_size=5))
-    training = recipe.build(splits, Three())
     with pytest.raises(lethe.LetheError, match="3 devices need batches of at least 6"):
-        train_epoch(training, splits.train, batch_size=64)
+        recipe.build(splits, Three())
+
+
+def test_apart_is_refused_where_it_would_do_nothing_or_cannot_be(tiny, tmp_path):
+    with pytest.raises(lethe.LetheError, match="take strategy ddp"):
+        ComputeConfig(apart=True, strategy="fsdp2", devices=2)
+    for kind in (SGDRecipe, AMPRecipe):
+        with pytest.raises(lethe.LetheError, match="apart is for several devices and an optimizer of two passes"):
+            tiny(kind, tmp_path / "run", compute=ComputeConfig(apart=True)).execute()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("images", [34, 35, 66])
+def test_no_part_has_a_single_image(images, tiny, tmp_path):
+    """Batch norm over one value a channel is an error of torch's."""
+
+    class Looks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.seen, self.layer = [], nn.Linear(64, 10)
+
+        def forward(self, x):
+            if self.training:
+                self.seen.append(len(x))
+            return self.layer(x.flatten(1))
+
+    class LooksRecipe(SGDRecipe):
+        def network(self, splits):
+            return Looks()
+
+    made = tiny(SGDRecipe, compute=ComputeConfig(accumulate=3), data=DataConfig(train_size=images, test_size=9))
+    recipe = LooksRecipe(**{field.name: getattr(made, field.name) for field in fields(made)})
+    training = recipe.build(load(recipe.data))
+    train_epoch(training, load(recipe.data).train, batch_size=32)
+    assert sum(training.model.seen) == images
+    assert min(training.model.seen) >= 2
+
+
+def test_a_norm_with_something_inside_is_not_made_a_plain_one():
+    class NormAndActivation(nn.BatchNorm2d):
+        def forward(self, x):
+            return super().forward(x).relu()
+
+    with pytest.raises(lethe.LetheError, match=r"'1', a NormAndActivation, cannot see .* --no-sync-batch-norm"):
+        synchronise_batch_norm(nn.Sequential(nn.Conv2d(3, 4, 1), NormAndActivation(4)))
+    plain = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    parameters = list(plain.parameters())
+    assert all(a is b for a, b in zip(synchronise_batch_norm(plain).parameters(), parameters, strict=True))
+    x = torch.rand(2, 3, 4, 4)
+    assert torch.equal(plain.eval()(x), nn.Sequential(*plain)(x))
+
+
+def test_a_stop_after_the_loss_has_become_nan_is_an_error_and_saves_nothing(tiny):
+    saved = []
+
+    class Asks(Observer):
+        def stop_asked(self):
+            return True
+
+    recipe = tiny(SGDRecipe)
+    splits = load(recipe.data)
+    training = recipe.build(splits)
+    saving = Saving(lambda: saved.append(1), Asks(), 10.0, Processes())
+    with torch.no_grad():
+        next(training.model.parameters()).fill_(float("nan"))
+    with pytest.raises(lethe.LetheError, match="the loss is nan in epoch 1: training has diverged"):
+        train_epoch(training, splits.train, batch_size=32, on_step=lambda share: saving.after_step(training, share))
+    assert not saved

@@ -105,6 +105,15 @@ def main():
         same_on_all_ranks(whole(training.model.state_dict()))
         if training.method.stable is not None:
             same_on_all_ranks(whole(training.method.stable.state_dict()))
+    # What is not one process's result must still be the same in both.
+    for compute in ({"sync_batch_norm": False}, {"accumulate": 3}, {"sync_batch_norm": False, "accumulate": 20}):
+        training, _, _ = train(TRAIN_RECIPES["fomo"], groups["ddp"], **compute)
+        for model in (training.model, training.method.stable):
+            same_on_all_ranks(model.state_dict())
+        if groups["ddp"].first:
+            print(f"fomo, {compute}: the ranks agree", flush=True)
+    apart, _, _ = train(TRAIN_RECIPES["amp"], groups["ddp"], apart=True)
+    same_on_all_ranks(apart.model.state_dict())
     dist.destroy_process_group()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ToldError:
         return 2
     except LetheError as error:
-        print(f"lethe: error: {error}", file=sys.stderr)
+        rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
+        print(f"lethe: error: {f'(rank {rank}) ' if rank != '0' else ''}{error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("lethe"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from lethe._check import LetheError
 from lethe.cli._grouped import closing_table
 from lethe.cli._options import flags, parse_recipe, take
 from lethe.cli._progress import ProgressObserver
-from lethe.engine import RunDirectory
+from lethe.engine import RunDirectory, kept_options
 from lethe.recipes import Recipe, load_recipe
 from lethe.report import print_sections
 
@@ -104,6 +105,8 @@ def run_sweep(
                 observer.end("stopped; the same command goes on")
                 return 128 + (observer.signals.received or signal.SIGINT)
             except LetheError as error:  # it has diverged, say: that is no reason to lose the others
+                if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                    raise  # perhaps of this process alone, and then the others wait for it in vain
                 observer.end(f"{path}: error: {error}")
                 failed.append(path)
                 continue
@@ -131,6 +134,6 @@ def _before(path: Path, recipe: Recipe, known: Mapping[str, type[Recipe]]) -> Ru
     if not path.exists():
         return None
     directory = RunDirectory.open(path)
-    if load_recipe(path, known).options() != recipe.options():
+    if kept_options(load_recipe(path, known).options()) != kept_options(recipe.options()):
         raise LetheError(f"{str(path)!r} holds a run with other options: choose another --out, or move it away.")
     return directory

@@ -89,7 +89,8 @@ def _images(
 ) -> Iterator[Tensor]:
     """These rows of the batches' images, augmented if they are shuffled, as the whole batch would be.
 
-    Crops from files are made where these are decoded, and only this part's files are read.
+    Crops from files are made where these are decoded, and only this part's files are read; with another augmentation,
+    which draws for the whole batch, all of them.
     """
     stored: Iterator[Tensor]
     if not isinstance(data, StreamedSet):

@@ -3,13 +3,15 @@
 from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
 from lethe.engine._compute import Compute, ComputeConfig
 from lethe.engine._config import RunConfig
+from lethe.engine._last import kept_options
 from lethe.engine._loop import train_epoch
 from lethe.engine._method import NoMethod, WeightMethod
 from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes, processes
-from lethe.engine._run import Stopped, run_training
+from lethe.engine._run import run_training
 from lethe.engine._run_directory import RunDirectory
 from lethe.engine._run_stream import run_stream
+from lethe.engine._saving import Stopped
 from lethe.engine._schedule import ScheduleConfig
 from lethe.engine._seeds import generators
 from lethe.engine._training import Training
@@ -27,6 +29,7 @@ __all__ = [
     "Training",
     "WeightMethod",
     "generators",
+    "kept_options",
     "load_checkpoint",
     "processes",
     "run_stream",

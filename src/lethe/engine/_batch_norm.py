@@ -8,12 +8,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from lethe._check import LetheError
+
 
 def synchronise_batch_norm(model: nn.Module) -> nn.Module:
-    """Let every batch norm take its statistics over all processes, in place; parameters and buffers stay the same.
+    """Let every batch norm take its statistics over all processes; parameters and buffers stay the same.
 
-    On a GPU through torch's ``SyncBatchNorm``; that refuses the CPU, where :class:`WholeBatchNorm` does the same.
+    On a GPU through torch's ``SyncBatchNorm``; that refuses the CPU, where :class:`WholeBatchNorm2d` does the same.
+
+    Raises:
+        LetheError: a batch norm of another kind, such as one with an activation inside, which would get lost.
     """
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and type(module) not in _WHOLE:
+            raise LetheError(
+                f"{name!r}, a {type(module).__name__}, cannot see the whole batch of several devices: add "
+                "--no-sync-batch-norm, or take another --model."
+            )
     if any(p.device.type == "cuda" for p in model.parameters()):
         return cast("nn.Module", nn.SyncBatchNorm.convert_sync_batchnorm(model))  # type: ignore[no-untyped-call]
     for module in model.modules():

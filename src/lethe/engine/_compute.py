@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lethe._check import at_least, one_of
+from lethe._check import LetheError, at_least, one_of
 from lethe.engine._processes import Processes
 from lethe.optim import TwoPassOptimizer
 
@@ -35,7 +35,8 @@ class ComputeConfig:
     strategy: str = "ddp"
     """With several devices: ddp (each has all weights) or fsdp2 (each keeps a share of them)."""
     sync_batch_norm: bool = True
-    """With several devices: batch norm sees the whole batch, not each device its part."""
+    """With several devices: batch norm sees the whole batch; else each device its part, and the first one's running
+    statistics are kept."""
     apart: bool = False
     """With several devices and a two-pass optimizer: each perturbs by the gradient of its own part of the batch."""
 
@@ -44,6 +45,8 @@ class ComputeConfig:
         one_of("strategy", self.strategy, STRATEGIES)
         at_least("accumulate", self.accumulate, 1)
         at_least("devices", self.devices, 1)
+        if self.apart and self.strategy == "fsdp2":
+            raise LetheError("a network in shares cannot be perturbed by each device apart: take strategy ddp.")
 
     def resolved(self, device: torch.device) -> ComputeConfig:
         """With a precision in place of auto."""
@@ -105,6 +108,11 @@ class Compute:
         if last or self.processes.sharded:
             return nullcontext()
         return self.processes.no_sync(_inside(network))()
+
+    def align(self, model: nn.Module) -> None:
+        """After a step: the first process's running statistics for all, where batch norm saw each one's part alone."""
+        if self.processes.count > 1 and not self.config.sync_batch_norm:
+            self.processes.send(list(model.buffers()))
 
     def backward(self, loss: Tensor) -> None:
         """Add a part's gradients."""

@@ -20,7 +20,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "distillation": ("clean_teacher", "robust_teacher"),
     "track": ("track", "track_project"),
 }
-"""Options that may change between a stop and a resume: where things lie, and how often is saved."""
+"""Options that may change between a stop and a resume: where things lie, on how many devices, who is told."""
 
 
 def save_last(directory: RunDirectory, state: dict[str, Any]) -> None:
@@ -31,7 +31,7 @@ def save_last(directory: RunDirectory, state: dict[str, Any]) -> None:
     """
     save_checkpoint(
         directory.checkpoint("last"),
-        {**state, "config": _bound(directory.config())},
+        {**state, "config": kept_options(directory.config())},
         previous=directory.checkpoint("last-previous"),
     )
 
@@ -75,7 +75,7 @@ def does_not_fit(directory: RunDirectory) -> LetheError:
 
 
 def _check_config(state: dict[str, Any], directory: RunDirectory, path: Path) -> None:
-    theirs, mine = state.get("config"), _bound(directory.config())
+    theirs, mine = state.get("config"), kept_options(directory.config())
     if not isinstance(theirs, dict) or theirs == mine:  # checkpoints of version 0.1.0 have none
         return
     one, two = dict(_flat(theirs)), dict(_flat(mine))
@@ -86,8 +86,8 @@ def _check_config(state: dict[str, Any], directory: RunDirectory, path: Path) ->
     )
 
 
-def _bound(config: dict[str, Any]) -> dict[str, Any]:
-    """The options that a run must keep to its end."""
+def kept_options(config: dict[str, Any]) -> dict[str, Any]:
+    """The options that a run must keep to its end; the others say where, by whom and how often."""
     return {
         name: {key: value for key, value in section.items() if key not in FREE.get(name, ())}
         if isinstance(section, dict)

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lethe._check import LetheError
 from lethe._rows import Rows
 from lethe.data import Augmentation, ImageSet, batches
 from lethe.data._augment import none
 from lethe.data._batches import cut, draw_order, part_of
 from lethe.engine._epoch_progress import EpochProgress
+from lethe.engine._saving import diverged
 from lethe.engine._training import Training
 from lethe.objectives import Batch
 
@@ -60,6 +60,7 @@ def train_epoch(
     t.model.train()
     for x, y, first, total in _left_of_the_epoch(t, progress, data, batch_size, augment):
         loss, correct = _step(t, x, y, first, total)
+        t.compute.align(t.model)
         t.scheduler.step()
         t.method.end_step()
         progress.loss += loss
@@ -71,7 +72,10 @@ def train_epoch(
             on_step(progress.seen / len(data))
 
     def images() -> Iterator[Tensor]:
-        for x, _ in batches(data, batch_size, shuffle=t.generators["method"], augment=augment):
+        apart = t.compute.config.sync_batch_norm  # then batch norm puts the parts together
+        rank, ranks = (processes.rank, processes.count) if apart else (0, 1)
+        draw = t.generators["method"]
+        for x, _ in batches(data, batch_size, shuffle=draw, augment=augment, rank=rank, ranks=ranks):
             yield x
 
     t.method.end_epoch(t.epoch, images)
@@ -79,10 +83,7 @@ def train_epoch(
     t.progress = None
     mean_loss = float(processes.sum(progress.loss)) / progress.seen
     if not torch.isfinite(torch.tensor(mean_loss)):
-        raise LetheError(
-            f"the loss is {mean_loss} in epoch {t.epoch}: training has diverged. "
-            "Lower --lr, or what perturbs the weights."
-        )
+        raise diverged(mean_loss, t.epoch)
     record: dict[str, Any] = {
         "epoch": t.epoch,
         "lr": progress.lr,
@@ -112,10 +113,9 @@ def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Te
         at = 0
         for number, (batch, share) in enumerate(parts, 1):
             with compute.synchronised(t.network, number == len(parts)):
-                loss, logits = t.objective.loss(t.network, batch)
-                with compute.autocast():
-                    consistency = t.method.consistency(batch.images, logits, batch.clean)
-                loss = loss + consistency
+                with compute.autocast():  # for the networks beside the one that is trained: teachers, say
+                    loss, logits = t.objective.loss(t.network, batch)
+                    loss = loss + t.method.consistency(batch.images, logits, batch.clean)
                 compute.backward(loss if share == 1 else loss * share)  # a mean over parts of any length
             labels = y[at : at + len(logits)]
             losses += loss.detach() * len(labels)
@@ -130,7 +130,8 @@ def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Te
         assert ascent_loss is not None  # noqa: S101 - else it is not handed on
         for number, (batch, share) in enumerate(parts, 1):
             with compute.synchronised(t.network, number == len(parts)):
-                loss = ascent_loss(t.network, batch)
+                with compute.autocast():
+                    loss = ascent_loss(t.network, batch)
                 compute.backward(loss if share == 1 else loss * share)
         compute.clip(parameters)
 
@@ -139,15 +140,15 @@ def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Te
 
 def _prepared(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> list[Batch]:
     """The micro-batches of a part, ready to be trained on: attacked as they would have been as one batch."""
-    generator, micro = t.generators["attack"], t.compute.config.accumulate
+    generator = t.generators["attack"]
+    # As many in every process, which meet in each, and at least two images in each, for batch norm.
+    micro = max(1, min(t.compute.config.accumulate, total // (2 * t.compute.processes.count)))
     with t.compute.autocast():
         if t.compute.parts == 1:
             return [t.objective.prepare(t.model, x, y, generator)]
         before, prepared = generator.get_state(), []
         for number in range(micro):
             rows = part_of(len(y), number, micro)
-            if rows.start == rows.stop:
-                continue
             generator.set_state(before)  # each draws for the whole batch, and takes its rows
             source = Rows(generator, first + rows.start, total)
             prepared.append(t.objective.prepare(t.model, x[rows], y[rows], source))
@@ -173,8 +174,6 @@ def _left_of_the_epoch(
 ) -> Iterator[tuple[Tensor, Tensor, int, int]]:
     """The batches that are not done yet, in the epoch's own order: this process's part, its first row, all rows."""
     generator, processes = t.generators["data"], t.compute.processes
-    if processes.count > 1 and min(batch_size, len(data)) < 2 * processes.count:
-        raise LetheError(f"{processes.count} devices need batches of at least {2 * processes.count}: set batch_size.")
     now = generator.get_state()
     generator.set_state(progress.order)
     order = draw_order(len(data), generator)

@@ -57,6 +57,9 @@ class Processes:
         """The sum over processes."""
         return value
 
+    def send(self, values: list[Tensor]) -> None:
+        """Write the first process's values into those of the others."""
+
     def agree(self, *flags: bool) -> tuple[bool, ...]:
         """Each flag, true if it is true in any process."""
         return flags
@@ -89,6 +92,8 @@ class FabricProcesses(Processes):
         from lightning_fabric import Fabric
         from lightning_fabric.strategies.ddp import DDPStrategy
 
+        if ":" in str(device):
+            raise LetheError(f"several devices are the first ones, not from {device} on: write --device {device.type}.")
         logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it has a banner
         here, nodes = devices, 1
         if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun has decided
@@ -96,7 +101,7 @@ class FabricProcesses(Processes):
             nodes = int(os.environ["WORLD_SIZE"]) // here
         self.sharded = strategy == "fsdp2"
         try:
-            # Running statistics are alike in all processes, or the first one's are saved: no need to send them about.
+            # Running statistics are alike in all processes, or sent once a step: no need to send them with each pass.
             newer = "forward_sync_buffers" in inspect.signature(nn.parallel.DistributedDataParallel).parameters
             still: dict[str, Any] = {"forward_sync_buffers" if newer else "broadcast_buffers": False}
             how = DDPStrategy(**still)
@@ -118,9 +123,7 @@ class FabricProcesses(Processes):
         return model if self.sharded else self._fabric.strategy.setup_module(model)
 
     def no_sync(self, network: nn.Module) -> Callable[[], AbstractContextManager[object]]:
-        """DDP's own; a sharded network has no gradient of its part alone."""
-        if self.sharded:
-            raise LetheError("a network in shares cannot be perturbed by each device apart: leave apart out.")
+        """DDP's own."""
         return cast("Callable[[], AbstractContextManager[object]]", network.no_sync)
 
     def sum(self, value: Tensor) -> Tensor:
@@ -128,6 +131,11 @@ class FabricProcesses(Processes):
         total = value.clone()
         torch.distributed.all_reduce(total)
         return total
+
+    def send(self, values: list[Tensor]) -> None:
+        """Write the first process's values into those of the others."""
+        for value in values:
+            torch.distributed.broadcast(value, src=0)
 
     def agree(self, *flags: bool) -> tuple[bool, ...]:
         """Each flag, true if it is true in any process."""

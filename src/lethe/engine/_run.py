@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
-import torch
 from torch import nn
 
+from lethe._check import LetheError
 from lethe.attacks import PGD
 from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
@@ -17,14 +16,11 @@ from lethe.engine._loop import train_epoch
 from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._saving import Saving, Stopped
 from lethe.engine._schedule import ScheduleConfig
 from lethe.engine._sharded import whole
 from lethe.engine._training import Training
 from lethe.evaluate import EvaluationConfig, accuracy
-
-
-class Stopped(KeyboardInterrupt):
-    """A run was asked to stop, saved a checkpoint, and did."""
 
 
 def run_training(
@@ -75,10 +71,14 @@ def run_training(
     elif state is not None:
         try:
             if not training.load_state_dict(state):
+                before = len(state["torch_generators"])
                 told.say(
-                    f"goes on with {processes.count} in place of {len(state['torch_generators'])} devices: alike, but "
-                    "not to the bit"
+                    f"goes on with {processes.count} in place of {before} devices: alike, but not to the bit"
+                    if processes.count != before
+                    else "goes on with weights kept otherwise: alike, but not to the bit"
                 )
+        except LetheError:
+            raise
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise does_not_fit(directory) from error
         # Lines of epochs that the checkpoint does not have are trained again.
@@ -95,25 +95,12 @@ def run_training(
     told.begin(title, schedule.epochs, directory.path)
     told.images(len(splits.train))
     told.step(training.epoch)
-    saved = time.monotonic()
 
-    def save(**more: Any) -> None:
-        state = {**training.state_dict(), **more}
+    def write() -> None:
+        state = training.state_dict() if trained is None else {**training.state_dict(), "trained": trained}
         processes.share(lambda: save_last(directory, state))
 
-    def on_step(share: float) -> None:
-        nonlocal saved
-        told.step(training.epoch + share)
-        stop, due = processes.agree(told.stop_asked(), time.monotonic() - saved >= 60 * checkpoint_minutes)
-        if stop or due:
-            # The epoch will end with an error: keep the last good checkpoint.
-            spoilt = training.progress is not None and not torch.isfinite(training.progress.loss)
-            if any(processes.agree(spoilt)):
-                return
-            save()
-            saved = time.monotonic()
-        if stop:
-            raise Stopped
+    saving = Saving(write, told, checkpoint_minutes, processes)
 
     def done() -> bool:
         if trained is not None:
@@ -128,12 +115,13 @@ def run_training(
             splits.train,
             batch_size=schedule.batch_size,
             augment=augment,
-            on_step=on_step,
+            on_step=lambda share: saving.after_step(training, training.epoch + share),
         )
         if training.epoch % evaluation.eval_every == 0 or training.epoch == schedule.epochs:
             if trained is None:  # an evaluation may take longer than the epoch: it must not cost it
-                save(trained=record)
-            if any(processes.agree(told.stop_asked())):
+                trained = record
+                saving.save()
+            if saving.stops():
                 raise Stopped
             models: dict[str, nn.Module] = {"": training.model}
             if training.method.stable is not None:
@@ -151,11 +139,10 @@ def run_training(
                     processes.share(lambda path=path, weights=weights: save_checkpoint(path, weights))  # type: ignore[misc]
         trained = None
         processes.share(lambda record=record: directory.append(record))  # type: ignore[misc]
-        save()
-        saved = time.monotonic()
+        saving.save()
         records.append(record)
         told.record(record)
-        if not done() and any(processes.agree(told.stop_asked())):
+        if not done() and saving.stops():
             raise Stopped
     if training.method.stable is not None:
         last = {"epoch": training.epoch, "model": whole(training.method.stable.state_dict())}

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import nn
 
 from lethe.anytime import Megabatch, MegabatchStream
@@ -17,8 +15,9 @@ from lethe.engine._checkpoint import save_checkpoint
 from lethe.engine._last import does_not_fit, load_last, save_last
 from lethe.engine._loop import train_epoch
 from lethe.engine._observer import Observer
-from lethe.engine._run import Stopped
+from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._saving import Saving, Stopped
 from lethe.engine._schedule import ScheduleConfig
 from lethe.engine._training import Training
 from lethe.evaluate import accuracy
@@ -86,32 +85,27 @@ def run_stream(
     state = load_last(directory, observer) if resume else None
     try:
         place = _Place() if state is None else _Place(**state["place"])
-        training = start(model, _images_of(stream, place))
-        if state is not None:
-            training.load_state_dict(state)
-    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise does_not_fit(directory) from error
+    training = start(model, _images_of(stream, place))
+    if state is not None:
+        try:
+            training.load_state_dict(state)
+        except (KeyError, RuntimeError, ValueError, TypeError) as error:
+            raise does_not_fit(directory) from error
     records = directory.records()[: place.lines] if resume else []
     if resume:
         directory.keep_records(records)  # what the checkpoint does not have is done again
     observer.begin(title, len(stream) * schedule.epochs, directory.path)
     observer.step(place.megabatch * schedule.epochs + training.epoch)
-    saved = time.monotonic()
 
-    def save() -> None:
-        nonlocal saved
+    def write() -> None:
         save_last(directory, {**training.state_dict(), "place": dict(vars(place))})
-        saved = time.monotonic()
+
+    saving = Saving(write, observer, checkpoint_minutes, Processes())
 
     def on_step(share: float) -> None:
-        observer.step(place.megabatch * schedule.epochs + training.epoch + share)
-        stop = observer.stop_asked()
-        if stop or time.monotonic() - saved >= 60 * checkpoint_minutes:
-            if training.progress is not None and not torch.isfinite(training.progress.loss):
-                return  # the epoch will end with an error: keep the last good checkpoint
-            save()
-        if stop:
-            raise Stopped
+        saving.after_step(training, place.megabatch * schedule.epochs + training.epoch + share)
 
     def add(record: dict[str, Any]) -> None:
         directory.append(record)
@@ -134,9 +128,9 @@ def run_stream(
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
                 place.best = {"accuracy": record["validation/clean"], "epoch": training.epoch, "weights": weights}
             add(record)
-            save()
+            saving.save()
             observer.record(record)
-            if observer.stop_asked():
+            if saving.stops():
                 raise Stopped
         model.load_state_dict(place.best["weights"])
         test = accuracy(model, splits.test)
@@ -147,9 +141,9 @@ def run_stream(
         save_checkpoint(directory.checkpoint(f"megabatch-{number}"), weights)
         place = _Place(megabatch=number, lines=len(records))
         training = start(model, _images_of(stream, place))
-        save()
+        saving.save()
         observer.record(records[-1])
-        if place.megabatch < len(stream) and observer.stop_asked():
+        if place.megabatch < len(stream) and saving.stops():
             raise Stopped
     return records
 

@@ -69,6 +69,7 @@ class Training:
             "compute": self.compute.state_dict(),
             "generators": {name: g.get_state() for name, g in self.generators.items()},
             "torch_generators": processes.gather(self._torch_generators()),
+            "sharded": processes.sharded,
         }
         if processes.sharded:
             state = whole(state)
@@ -78,7 +79,7 @@ class Training:
         """Load what :meth:`state_dict` returned.
 
         Returns:
-            Whether training goes on to the bit; with another number of processes than before it does not.
+            Whether training goes on to the bit; with another number of processes, or other shares, it does not.
         """
         processes = self.compute.processes
         self.epoch = int(state["epoch"])
@@ -105,7 +106,7 @@ class Training:
         kept = state["torch_generators"]
         kept = [kept] if isinstance(kept, dict) else kept  # version 0.1.0 had one process
         self._set_torch_generators(kept[processes.rank % len(kept)])
-        return len(kept) == processes.count
+        return len(kept) == processes.count and state.get("sharded", False) == processes.sharded
 
     def _torch_generators(self) -> dict[str, Tensor]:
         """Of torch's own generators, which dropout draws from."""

@@ -20,9 +20,9 @@ class EvaluationConfig:
     """Images at a time."""
     stop_patience: int | None = None
     """Stop early, after so many evaluations in a row without a better validation accuracy (robust, if there is an
-    attack) of the model or of its stable model; none: train to the end. ALMA's code: 25."""
+    attack) of the model or of its stable model; none: train to the end."""
     stop_delta: float = 0.0
-    """How much better counts, as a share of the images; ALMA's code: 0.001."""
+    """How much better counts, as a share of the images."""
 
     def __post_init__(self) -> None:
         for name in ("eval_every", "eval_steps", "eval_batch_size"):

@@ -63,6 +63,6 @@ class Distillation(PGDAT):
         log_p = (logits / c.temperature).log_softmax(1)
         total = (1 - c.clean_weight - c.robust_weight) * F.cross_entropy(logits, batch.targets)
         for weight, teacher in zip((c.clean_weight, c.robust_weight), self.teachers, strict=True):
-            taught = (teacher(batch.images) / c.temperature).softmax(1)
+            taught = (teacher(batch.images).to(logits.dtype) / c.temperature).softmax(1)  # from half, under autocast
             total = total - weight * c.temperature**2 * (taught * log_p).sum(1).mean()
         return total, logits

@@ -171,3 +171,8 @@ class AMPUnderAttackConfig:
         non_negative("inner_lr", self.inner_lr)
         at_least("inner_iter", self.inner_iter, 0)
         one_of("ball", self.ball, BALLS)
+
+    def build(self, params: ParamsT, **base_kwargs: Any) -> AMP:
+        """AMP over SGD with the base optimizer's own options."""
+        options = {"inner_lr": self.inner_lr, "inner_iter": self.inner_iter, "ball": self.ball, **base_kwargs}
+        return AMP(params, epsilon=self.amp_epsilon, **options)

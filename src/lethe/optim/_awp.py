@@ -159,6 +159,10 @@ class AWPConfig:
         non_negative("awp_gamma", self.awp_gamma)
         at_least("awp_warmup", self.awp_warmup, 0)
 
+    def build(self, params: ParamsT, **base_kwargs: Any) -> AWP:
+        """AWP over SGD with the base optimizer's own options."""
+        return AWP(params, gamma=self.awp_gamma, **base_kwargs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RWPConfig:

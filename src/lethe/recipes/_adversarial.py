@@ -16,8 +16,8 @@ from lethe.data import Splits
 from lethe.engine import ComputeConfig, WeightMethod
 from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
-from lethe.optim import AMP, AWP, RWP, AMPUnderAttackConfig, AWPConfig, RWPConfig
-from lethe.recipes._standard import SGDRecipe
+from lethe.optim import RWP, AMPUnderAttackConfig, AWPConfig, RWPConfig
+from lethe.recipes._standard import SGDRecipe, Twin
 from lethe.recipes._together import Together
 from lethe.recipes._warm_up import WarmUp
 
@@ -112,18 +112,16 @@ class FOMORecipe(ATRecipe):
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """SGD, or AWP or AMP over it."""
         if self.weights.weights == "awp":
-            return AWP(model.parameters(), gamma=self.awp.awp_gamma, **self.sgd.kwargs())
+            return self.awp.build(model.parameters(), **self.sgd.kwargs())
         if self.weights.weights == "amp":
-            a = self.amp
-            options = {"epsilon": a.amp_epsilon, "inner_lr": a.inner_lr, "inner_iter": a.inner_iter, "ball": a.ball}
-            return AMP(model.parameters(), **{**options, **self.sgd.kwargs()})
+            return self.amp.build(model.parameters(), **self.sgd.kwargs())
         return super().optimizer(model, generator)
 
     def method(
-        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: Twin | None = None
     ) -> WeightMethod:
         """FOMO, and AWP's warm-up."""
-        fomo = self.fomo.build(model, optimizer, self.schedule.epochs, generator, twin)
+        fomo = self.fomo.build(model, optimizer, self.schedule.epochs, generator, twin() if twin else None)
         return Together(WarmUp(optimizer, self.awp.awp_warmup), fomo) if self.weights.weights == "awp" else fomo
 
 
@@ -139,10 +137,10 @@ class AWPRecipe(ATRecipe):
 
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """AWP over SGD."""
-        return AWP(model.parameters(), gamma=self.awp.awp_gamma, **self.sgd.kwargs())
+        return self.awp.build(model.parameters(), **self.sgd.kwargs())
 
     def method(
-        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: Twin | None = None
     ) -> WeightMethod:
         """The warm-up."""
         return WarmUp(optimizer, self.awp.awp_warmup)
@@ -175,7 +173,7 @@ class RWPRecipe(ATRecipe):
         return RWP(model.parameters(), gamma=self.rwp.rwp_gamma, inner_iter=self.rwp.rwp_steps, **self.sgd.kwargs())
 
     def method(
-        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: Twin | None = None
     ) -> WeightMethod:
         """The warm-up."""
         return WarmUp(optimizer, self.rwp.rwp_warmup)

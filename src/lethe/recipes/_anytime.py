@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -84,7 +85,9 @@ class AlmaRecipe(Recipe):
         Each megabatch starts from the best model of the one before, chosen on its validation images, with a fresh
         optimizer and schedule, as in ALMA's own code (LURE's carries one optimizer, and its momentum, through).
         """
-        device = self.run.torch_device()
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise LetheError("anytime learning runs on one device so far: start it without torchrun.")
+        device, options = self.run.torch_device(), self.resolved().options()
         splits = load(self.data).to(device)
         stream = MegabatchStream(
             splits.train,
@@ -99,8 +102,8 @@ class AlmaRecipe(Recipe):
         streams = generators(self.run.seed)
         side = image_side(self.data)
         model = models.build(self.model, splits.train.classes, splits.mean, splits.std, side).to(device)
-        directory = resume or RunDirectory.create(self.out(), self.options(), device)
-        with TrackingObserver(observer or Observer(), self.track, self.options()) as tracked:
+        directory = resume or RunDirectory.create(self.out(), options, device)
+        with TrackingObserver(observer or Observer(), self.track, options) as tracked:
             records = run_stream(
                 model,
                 lambda model, images: self.start(model, images, streams),

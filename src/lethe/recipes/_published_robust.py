@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from lethe._check import LetheError
 from lethe.attacks import PGD
 from lethe.data import DataConfig
-from lethe.engine import ScheduleConfig
+from lethe.engine import ComputeConfig, ScheduleConfig
 from lethe.evaluate import EvaluationConfig
 from lethe.methods import SWAConfig
 from lethe.models import ModelConfig
@@ -23,6 +23,7 @@ ONE_CONVENTION = ("at", "awp", "rwp", "fomo")
 """Whose scripts share their settings: AWP's, RWP's, and FOMO, which is built on the latter."""
 ROBUST = (*ONE_CONVENTION, "trades", "mart", "kd-swa")
 EVALUATED = EvaluationConfig(eval_steps=20)
+SINGLE = ComputeConfig(precision="fp32")
 
 
 def robust_script(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustRecipe:
@@ -67,6 +68,7 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
         attack=PGD(epsilon=8 / 255, step_size=(1 if house_numbers else 2) / 255, steps=10, channels_last=True),
         robust=objective,
         evaluation=EVALUATED,
+        compute=SINGLE,
     )
     warmup = 5 if house_numbers else 0
     if isinstance(recipe, AWPRecipe):
@@ -105,6 +107,7 @@ def _trades_or_mart(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> Ro
         attack=PGD(epsilon=0.031, step_size=0.007, steps=10, channels_last=True),
         robust=ObjectiveConfig(objective=kind.name, beta=beta),
         evaluation=EVALUATED,
+        compute=SINGLE,
     )
 
 
@@ -125,6 +128,7 @@ def _kd_swa(chosen: ATRecipe | None) -> KDSWARecipe:
         attack=PGD(epsilon=8 / 255, step_size=2 / 255, steps=10, channels_last=True),
         swa=SWAConfig(swa_start=55 / 200),
         evaluation=EVALUATED,
+        compute=SINGLE,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -11,11 +12,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lethe._check import LetheError
+from lethe.data import DataConfig
 from lethe.engine import RunDirectory, WeightMethod
 from lethe.methods import EMA, SWA, EMAConfig, SWAConfig
 from lethe.objectives import Distillation, DistillationConfig, Objective
-from lethe.optim import AMP, AMPUnderAttackConfig
+from lethe.optim import AMPUnderAttackConfig
 from lethe.recipes._adversarial import ATRecipe
+from lethe.recipes._standard import Twin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,15 +33,7 @@ class ATAMPRecipe(ATRecipe):
 
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """AMP over SGD."""
-        a = self.amp
-        return AMP(
-            model.parameters(),
-            epsilon=a.amp_epsilon,
-            inner_lr=a.inner_lr,
-            inner_iter=a.inner_iter,
-            ball=a.ball,
-            **self.sgd.kwargs(),
-        )
+        return self.amp.build(model.parameters(), **self.sgd.kwargs())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +47,10 @@ class ATEMARecipe(ATRecipe):
     ema: EMAConfig = field(default_factory=EMAConfig)
 
     def method(
-        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: Twin | None = None
     ) -> WeightMethod:
         """The moving average."""
-        return EMA(model, self.ema.decay, twin)
+        return EMA(model, self.ema.decay, twin() if twin else None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +64,7 @@ class ATSWARecipe(ATRecipe):
     swa: SWAConfig = field(default_factory=SWAConfig)
 
     def method(
-        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: Twin | None = None
     ) -> WeightMethod:
         """The even average."""
         if twin is not None:
@@ -115,9 +110,15 @@ class KDSWARecipe(ATSWARecipe):
     def _check_teacher(self, run: str) -> None:
         """A teacher must have seen the same images, and none of those that are held out here."""
         theirs = RunDirectory.open(Path(run)).config()["data"]
-        for option in ("dataset", "image_size", "split_seed", "validation_size"):
-            if theirs[option] != getattr(self.data, option):
+        defaults = dataclasses.asdict(DataConfig())
+        for option, ours in dataclasses.asdict(self.data).items():
+            found = theirs.get(option, defaults[option])
+            if option not in MAY_DIFFER and found != ours:
                 raise LetheError(
-                    f"the teacher {run!r} was trained with {option} {theirs[option]}, this run has "
-                    f"{getattr(self.data, option)}: train it on the same split."
+                    f"the teacher {run!r} was trained with {option} {found}, this run has {ours}: train it on the same "
+                    "split."
                 )
+
+
+MAY_DIFFER = ("data_dir", "download", "workers", "augment", "train_size", "label_noise")
+"""Options of a teacher's data that change neither its images nor which of them are held out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -29,8 +29,12 @@ from lethe.engine import (
 )
 from lethe.evaluate import EvaluationConfig
 from lethe.objectives import Objective, Standard
+from lethe.optim import RMP, TwoPassOptimizer
 from lethe.recipes._base import Recipe
 from lethe.track import TrackingObserver
+
+Twin = Callable[[], nn.Module]
+"""Makes a second network with the first one's initial weights, kept in shares as that is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +59,9 @@ class SGDRecipe(Recipe):
         return Standard()
 
     def method(
-        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: nn.Module | None = None
+        self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: Twin | None = None
     ) -> WeightMethod:
-        """What else acts on the weights; ``twin`` is a copy of a model that cannot be copied, being sharded."""
+        """What else acts on the weights; ``twin`` makes a copy of a model that cannot be copied, being sharded."""
         return NoMethod()
 
     def evaluation_attack(self) -> PGD | None:
@@ -76,11 +80,15 @@ class SGDRecipe(Recipe):
         streams = generators(self.run.seed)
         model = self.network(splits)
         _try_out(model, splits)
-        twin = copy.deepcopy(model) if together.sharded else None
         model = together.prepare(model, sync_batch_norm=self.compute.sync_batch_norm)
-        if twin is not None:
-            twin = together.prepare(twin, sync_batch_norm=self.compute.sync_batch_norm)
+
+        def twin() -> nn.Module:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(self.run.seed)  # the same initial weights
+                return together.prepare(self.network(splits), sync_batch_norm=self.compute.sync_batch_norm)
+
         optimizer = self.optimizer(model, streams["method"])
+        self._check_devices(together, optimizer, len(splits.train))
         training = Training(
             model,
             optimizer,
@@ -88,13 +96,25 @@ class SGDRecipe(Recipe):
                 optimizer, steps_per_epoch(len(splits.train), self.schedule.batch_size, together.count)
             ),
             self.objective(splits.train.classes),
-            self.method(model, optimizer, streams["method"], twin),
+            self.method(model, optimizer, streams["method"], twin if together.sharded else None),
             streams,
             Compute(self.compute, together, self.sgd.clip_norm),
         )
         if not together.first:  # dropout draws apart in each process
             torch.manual_seed(self.run.seed + 1_000_003 * together.rank)
         return training
+
+    def _check_devices(self, together: Processes, optimizer: Optimizer, images: int) -> None:
+        """What several devices cannot do, before anything is written."""
+        least = 2 * together.count
+        if together.count > 1 and min(self.schedule.batch_size, images) < least:
+            raise LetheError(f"{together.count} devices need batches of at least {least} images: set batch_size.")
+        if together.sharded and isinstance(optimizer, RMP):
+            raise LetheError(
+                "RMP cannot perturb a network in shares, on which its draw would depend: take strategy ddp."
+            )
+        if self.compute.apart and not (together.count > 1 and isinstance(optimizer, TwoPassOptimizer)):
+            raise LetheError("apart is for several devices and an optimizer of two passes: leave it out.")
 
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
