@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
-import torch
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
+
+from lethe._shards import sharded
 
 
 def shard(model: nn.Module) -> nn.Module:
@@ -27,8 +27,8 @@ def shard(model: nn.Module) -> nn.Module:
 
 def whole(state: Any) -> Any:
     """A nested state with every share put together; all processes call it, and all have the result."""
-    if isinstance(state, DTensor):
-        return state.full_tensor()
+    if isinstance(state, Tensor) and sharded(state):
+        return cast("Any", state).full_tensor()
     if isinstance(state, dict):
         return {key: whole(value) for key, value in state.items()}
     if isinstance(state, (list, tuple)):
@@ -38,8 +38,11 @@ def whole(state: Any) -> Any:
 
 def shares_of(state: Any, like: Any) -> Any:
     """A nested whole state cut as ``like`` is, wherever that holds shares."""
-    if isinstance(like, DTensor) and isinstance(state, Tensor):
-        return distribute_tensor(state.to(like.device), like.device_mesh, like.placements)
+    if isinstance(state, Tensor) and isinstance(like, Tensor) and sharded(like):
+        from torch.distributed.tensor import distribute_tensor  # half a second of import, for FSDP2 alone
+
+        cut = cast("Any", like)
+        return distribute_tensor(state.to(like.device), cut.device_mesh, cut.placements)
     if isinstance(state, dict) and isinstance(like, dict):
         return {key: shares_of(value, like.get(key)) for key, value in state.items()}
     return state
@@ -59,4 +62,4 @@ def optimizer_shares_of(state: dict[str, Any], optimizer: Optimizer) -> dict[str
 
 
 def _of_shape(value: Any, parameter: Tensor) -> bool:
-    return isinstance(value, torch.Tensor) and value.shape == parameter.shape
+    return isinstance(value, Tensor) and value.shape == parameter.shape
