@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lethe.cli import main
+from lethe.recipes import SGDRecipe
+
 
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -15,7 +18,7 @@ import pytest
         ("--versoin", "unknown command '--versoin'"),
         ("train", "lethe train needs a recipe: sgd, amp, sam, "),
         ("train fomoo", "unknown recipe 'fomoo'. Did you mean 'fomo'?"),
-        ("train lure", "unknown recipe 'lure'"),
+        ("train lure", "'lure' is a recipe of lethe anytime: lethe anytime lure"),
         ("anytime lur", "Did you mean 'lure'?"),
         ("train sgd --epohcs 3", "unknown option '--epohcs'. Did you mean '--epochs'?"),
         ("train sgd --epohcs=3", "unknown option '--epohcs'. Did you mean '--epochs'?"),
@@ -144,3 +147,20 @@ def test_a_folder_that_cannot_be_made_is_one_line(train, lethe_command, words):
     assert (status, errors.count("\n")) == (2, 1)
     assert "cannot be made" in errors
     assert Path("file").read_text() == "kept"
+
+
+@pytest.mark.parametrize(("word", "meant"), [("--eps", "--epsilon"), ("--early-stopping", "--stop-patience")])
+def test_what_options_are_called_elsewhere_is_understood(word, meant, capsys):
+    assert main(["train", "at", word, "1"]) == 2
+    assert f"Did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_a_report_of_nothing_says_what_it_wants_and_a_folder_stands_for_its_runs(tiny, tmp_path, capsys):
+    assert main(["report", "--out", str(tmp_path / "report")]) == 2
+    assert "lethe report needs at least one run" in capsys.readouterr().err
+    for seed in (0, 1):
+        tiny(SGDRecipe, tmp_path / "sweep" / str(seed), seed=seed, epochs=1).execute()
+    assert main(["report", str(tmp_path / "sweep")]) == 0
+    assert capsys.readouterr().err == ""
+    assert main(["report", str(tmp_path / "sweep"), str(tmp_path / "sweep" / "1")]) == 2
+    assert "leave one out of" in capsys.readouterr().err

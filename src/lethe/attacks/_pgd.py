@@ -58,13 +58,13 @@ class PGD:
     step_rule: str = "constant"
     """Steps of the same length (constant), or falling to 0 (linear)."""
     early_stop: bool = False
-    """Leave an image where it first fools the network; costs the same."""
+    """Of the attack, not of training: leave an image where it first fools the network; costs the same."""
     targeted: bool = False
     """The labels given are classes to be reached."""
     attack_mode: str = "eval"
     """The network's mode: eval, or train: as it is, batch norm working with the batch, its running statistics kept."""
     bf16: bool = False
-    """Run the network under bfloat16 autocast."""
+    """The attack alone under bfloat16 autocast; for a whole run there is its precision."""
     channels_last: bool = False
     """Hand the network images in channels-last layout, which makes convolutions faster on many devices; in a run of
     lethe train the weights are stored so, too, where that is safe (see lethe.models.channels_last)."""

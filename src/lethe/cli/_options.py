@@ -15,7 +15,7 @@ import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from lethe._check import LetheError, nearest, one_of
-from lethe.recipes import Recipe, load_recipe, published
+from lethe.recipes import ANYTIME_RECIPES, TRAIN_RECIPES, Recipe, load_recipe, published
 from lethe.recipes._file import number
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
@@ -27,6 +27,16 @@ TAKEN = {
     "anytime": ("--config", "--published", "--resume", "--seeds", "--sweep"),
 }
 """Options beside the recipe's own, which a command takes out of the words first."""
+SYNONYMS = {
+    "--eps": "--epsilon",
+    "--alpha": "--step-size",
+    "--learning-rate": "--lr",
+    "--lr-schedule": "--schedule",
+    "--early-stopping": "--stop-patience",
+    "--fp16": "--precision",
+    "--amp": "--precision",
+}
+"""What options are called elsewhere."""
 
 
 @registry.primitive_rule
@@ -92,7 +102,12 @@ def parse_recipe(
         print(f"\n'lethe {command} RECIPE --help' lists its options.{extra_help}")
         return None
     config, as_published = take(words, "--config"), take_flag(words, "--published")
-    name = one_of("recipe", words.pop(0), known) if words and not words[0].startswith("-") else ""
+    name = words.pop(0) if words and not words[0].startswith("-") else ""
+    for other, recipes in (("train", TRAIN_RECIPES), ("anytime", ANYTIME_RECIPES)):
+        if name in recipes and name not in known:
+            raise LetheError(f"{name!r} is a recipe of lethe {other}: lethe {other} {name}.")
+    if name:
+        one_of("recipe", name, known)
     if config is not None and as_published:
         raise LetheError("--config and --published both say where to start from: leave one out.")
     if config is not None:
@@ -154,7 +169,8 @@ def parse_options(
         known = [*(f"--{option.replace('_', '-')}" for option in _types(kind)), *more]
         word = unknown[0]
         what = f"unknown option {word.partition('=')[0]!r}" if word.startswith("-") else f"unexpected word {word!r}"
-        hint = nearest(word.partition("=")[0], known)
+        meant = SYNONYMS.get(word.partition("=")[0], "")
+        hint = f" Did you mean {meant!r}?" if meant in known else nearest(word.partition("=")[0], known)
         raise LetheError(f"{what}.{hint} '{command} --help' lists all options.")
     return options
 

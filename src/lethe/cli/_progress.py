@@ -95,7 +95,8 @@ class ProgressObserver(Observer):
             self._last_line = now
             progress = max(self._done - (self._first or 0.0), 1e-9)
             left = (self._epochs - self._done) * (now - self._started) / progress
-            shown = [headline(record), str(self._pace), f"{left:.0f} s left"]
+            known = progress > 1e-3  # right after a resume there is nothing to reckon with
+            shown = [headline(record), str(self._pace), f"{left:.0f} s left" if known else ""]
             line = f"[{self._done:.0f}/{self._epochs}] " + ", ".join(filter(None, shown))
             self.console.print(line, markup=False, soft_wrap=True)
 

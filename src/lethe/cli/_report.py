@@ -26,7 +26,7 @@ USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER]
 
 Prints best / last / gap of finished runs; runs that differ only in their seed are averaged, with the standard
 deviation and a 95 % interval, and compared, seed by seed, with the first row of their table. With --out, writes
-table.md, table.csv, curves.png and report.html into FOLDER."""
+table.md, table.csv, curves.png and report.html into FOLDER. A folder that is no run stands for the runs below it."""
 
 
 def command(words: list[str]) -> int:
@@ -40,8 +40,10 @@ def command(words: list[str]) -> int:
             raise LetheError(
                 f"unknown option {word!r}.{nearest(word, ['--out'])} 'lethe report --help' lists all options."
             )
+    if not words:
+        raise LetheError("lethe report needs at least one run: lethe report RUN [RUN ...].")
     console = Console()
-    groups = grouped([RunDirectory.open(Path(word)) for word in words])
+    groups = grouped([RunDirectory.open(path) for word in words for path in _runs(Path(word))])
     made = [with_differences(with_intervals(section)) for section in sections(groups)]
     print_sections(made, console)
     if out is not None:
@@ -57,3 +59,9 @@ def command(words: list[str]) -> int:
         (folder / "report.html").write_text(page("Lethe report", made, picture, sources=sources))
         console.print(f"written: {folder} (table.md, table.csv, curves.png, report.html)", markup=False, soft_wrap=True)
     return 0
+
+
+def _runs(path: Path) -> list[Path]:
+    """The run, or those of a folder, such as a sweep's."""
+    below = [] if (path / "config.json").is_file() else sorted(found.parent for found in path.rglob("config.json"))
+    return below or [path]

@@ -30,7 +30,6 @@ class ATRecipe(SGDRecipe):
     source: ClassVar[str] = "Madry et al., ICLR 2018"
     cost: ClassVar[str] = "(2K + 3)F for PGD-K"
 
-    # bf16 ends where fp32 does, and is twice as fast: results/cifar10-16px-robust, results/speed.
     compute: ComputeConfig = field(default_factory=lambda: ComputeConfig(precision="auto"))
     attack: PGD = field(default_factory=lambda: PGD(channels_last=True))
     robust: ObjectiveConfig = field(default_factory=ObjectiveConfig)

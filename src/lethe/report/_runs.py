@@ -84,7 +84,9 @@ def group_runs(
     for first, members in zip(firsts, grouped.values(), strict=True):
         seeds = [options["run"]["seed"] for _, options in members]
         if len(set(seeds)) < len(seeds):
-            raise LetheError(f"two runs of {first['recipe']!r} have the same config and the same seed.")
+            twice = [str(d.path) for d, options in members if seeds.count(options["run"]["seed"]) > 1][:2]
+            what = f"two runs of {first['recipe']!r} have the same config and the same seed"
+            raise LetheError(f"{what}: leave one out of {twice[0]!r} and {twice[1]!r}.")
         records = [directory.records() for directory, _ in members]
         environments = [directory.environment() for directory, _ in members]
         groups.append(Group(_label(first, firsts), first, records, seeds, environments))
