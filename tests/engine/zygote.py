@@ -93,6 +93,7 @@ def kill_later(child, file, changes, seconds, number=signal.SIGKILL):
 
 def work(asked):
     """In the child: run the command."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background job would ignore
     try:
         watch(asked["kill"], asked["limit"])
         from lethe.cli import main as lethe
