@@ -239,7 +239,14 @@ def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tiny, tmp_path):
     recipe = tiny(SGDRecipe, tmp_path / "run")
     empty = RunDirectory.create(tmp_path / "run", recipe.options(), torch.device("cpu"))
     empty.append({"epoch": 1})  # written, but the checkpoint was not
-    _, resumed = recipe.execute(resume=empty)
+    said = []
+
+    class Hears(Observer):
+        def say(self, message):
+            said.append(message)
+
+    _, resumed = recipe.execute(resume=empty, observer=Hears())
+    assert said == [f"no checkpoint in {str(empty.path)!r}, though 1 epochs were recorded: it begins anew"]
     _, alone = tiny(SGDRecipe, tmp_path / "alone").execute()
     assert [r["train/loss"] for r in resumed] == [r["train/loss"] for r in alone]
     assert [r["epoch"] for r in empty.records()] == [1, 2]

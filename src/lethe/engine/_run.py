@@ -66,8 +66,10 @@ def run_training(
     records: list[dict[str, Any]] = []
     trained: dict[str, Any] | None = None  # the record of an epoch that waits for its evaluation
     state = processes.in_turn(lambda: load_last(directory, told)) if resume else None
-    if resume and state is None:
-        processes.share(lambda: directory.keep_records([]))  # stopped in its first epoch: it begins anew
+    if resume and state is None:  # stopped in its first epoch, or its checkpoints are gone: it begins anew
+        if lost := len(directory.records()):
+            told.say(f"no checkpoint in {str(directory.path)!r}, though {lost} epochs were recorded: it begins anew")
+        processes.share(lambda: directory.keep_records([]))
     elif state is not None:
         try:
             if not training.load_state_dict(state):
