@@ -1,5 +1,9 @@
 """What folders share. Where the command line's extra is not installed, only the library's own tests are collected."""
 
+import os
+import signal
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -9,6 +13,26 @@ torch.set_num_threads(1)  # the networks are too small to share among cores, lea
 
 HAS_EXTRA = all(find_spec(name) for name in ("tyro", "rich", "matplotlib", "sklearn", "torchvision"))
 collect_ignore = [] if HAS_EXTRA else ["cli", "data", "engine", "evaluate", "generic", "recipes", "report", "track"]
+
+
+@pytest.fixture(scope="session")
+def under_torchrun():
+    """Run a script on two gloo ranks: ``under_torchrun(path, seconds)`` is what they printed; none outlives it."""
+
+    def run(worker, seconds):
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(worker)]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
+            try:
+                out, errors = process.communicate(timeout=seconds)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGTERM)  # torchrun ends its ranks, which are sessions of their own
+                raise
+        assert process.returncode == 0, out + errors
+        return out
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,19 @@ def finish(process, seconds=120):
         raise
 
 
+def wait_for(process, condition, seconds=100):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, "the run did not get that far"
+        time.sleep(0.02)
+
+
+def lines(run):
+    metrics = run / "metrics.jsonl"
+    return len(metrics.read_text().splitlines()) if metrics.is_file() else 0
+
+
 def losses(run):
     return [record["train/loss"] for record in RunDirectory.open(run).records()]
 
@@ -74,11 +87,7 @@ def test_a_killed_rank_ends_the_job_and_the_run_goes_on_with_two_ranks_or_with_o
     folder = tmp_path / "run"
     options = (*TINY, "--epochs", "40", "--checkpoint-minutes", "0", "--out", str(folder))
     process = start(*TORCHRUN, "-m", "--", "lethe", "train", "at", *options)
-    until = time.monotonic() + 100
-    while not (folder / "metrics.jsonl").is_file() or len((folder / "metrics.jsonl").read_text().splitlines()) < 2:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.05)
+    wait_for(process, lambda: lines(folder) >= 2)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     killed = time.monotonic()
     os.kill(int(children[-1]), signal.SIGKILL)
@@ -89,9 +98,7 @@ def test_a_killed_rank_ends_the_job_and_the_run_goes_on_with_two_ranks_or_with_o
     done = load_checkpoint(folder / "checkpoints" / "last.pt")["epoch"]
     assert 0 < done < 40
     stopped = start(*TORCHRUN, "-m", "--", "lethe", "train", "--resume", str(folder))
-    while len((folder / "metrics.jsonl").read_text().splitlines()) < done + 2:
-        assert stopped.poll() is None, stopped.communicate()
-        time.sleep(0.05)
+    wait_for(stopped, lambda: lines(folder) >= done + 2)
     for rank in Path(f"/proc/{stopped.pid}/task/{stopped.pid}/children").read_text().split():
         os.kill(int(rank), signal.SIGTERM)  # as a cluster's scheduler does
     out, errors = finish(stopped, 60)
@@ -107,12 +114,9 @@ def test_a_killed_rank_ends_the_job_and_the_run_goes_on_with_two_ranks_or_with_o
 def test_two_ranks_stopped_and_resumed_end_in_the_same_bits(tmp_path, assert_same_bits):
     folders = [tmp_path / "left-alone", tmp_path / "stopped"]
     options = (*TINY, "--epochs", "6", "--start", "0.34", "--period", "1", "--devices", "2")
-    processes = [start(*LETHE, "train", "fomo", *options, "--out", str(folder)) for folder in folders[:1]]
-    finish(processes[0])
+    finish(start(*LETHE, "train", "fomo", *options, "--out", str(folders[0])))
     stopped = start(*LETHE, "train", "fomo", *options, "--out", str(folders[1]))
-    while not (folders[1] / "metrics.jsonl").is_file():
-        assert stopped.poll() is None, stopped.communicate()
-        time.sleep(0.02)
+    wait_for(stopped, lambda: lines(folders[1]) >= 1)
     os.kill(stopped.pid, signal.SIGTERM)
     out, _ = finish(stopped)
     assert "go on with" in out

@@ -11,7 +11,7 @@ from torch import nn
 from lethe.attacks import PGD
 from lethe.data import DataConfig, load
 from lethe.engine import ComputeConfig, Processes, RunConfig, ScheduleConfig, processes, train_epoch
-from lethe.engine._sharded import whole
+from lethe.engine._fsdp2 import whole
 from lethe.evaluate import EvaluationConfig, accuracy
 from lethe.methods import FOMOConfig
 from lethe.models import ModelConfig

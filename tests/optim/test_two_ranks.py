@@ -1,10 +1,6 @@
 """Two real ranks under torchrun, with gloo."""
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
@@ -14,22 +10,7 @@ from lethe.optim import RULES
 DTYPES = (torch.float64, torch.bfloat16, torch.float16)
 
 
-def under_torchrun(worker, seconds):
-    """What two ranks printed; none of them outlives the test."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(worker)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
-        try:
-            out, errors = process.communicate(timeout=seconds)
-        except BaseException:
-            os.killpg(process.pid, signal.SIGTERM)  # torchrun ends its ranks, which are sessions of their own
-            raise
-    assert process.returncode == 0, out + errors
-    return out
-
-
-def test_two_ranks_give_the_result_of_one_process():
+def test_two_ranks_give_the_result_of_one_process(under_torchrun):
     out = under_torchrun(Path(__file__).with_name("two_ranks.py"), 300)
     assert out.endswith("all equal\n")
     for name in RULES:

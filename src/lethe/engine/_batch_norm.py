@@ -41,10 +41,11 @@ class _WholeBatch(_BatchNorm):
             return super().forward(x)
         others = [at for at in range(x.ndim) if at != 1]
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        count = wide.new_tensor(x.numel() / x.shape[1])
-        torch.distributed.all_reduce(count)
+        # The number of values travels with their sum.
+        totals = _sum(torch.cat((wide.sum(others), wide.new_tensor([x.numel() / x.shape[1]]))))
+        count = totals[-1].detach()
         # The mean first, and the variance around it: in one go it would be a difference of large numbers.
-        mean = _sum(wide.sum(others)) / count
+        mean = totals[:-1] / count
         shape = [1, -1] + [1] * (x.ndim - 2)
         centred = wide - mean.view(shape)
         variance = _sum(centred.square().sum(others)) / count

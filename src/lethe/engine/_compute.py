@@ -107,7 +107,7 @@ class Compute:
         """Around a micro-batch's passes: processes add up their gradients with the last one alone."""
         if last or self.processes.sharded:
             return nullcontext()
-        return self.processes.no_sync(_inside(network))()
+        return self.processes.no_sync(network)()
 
     def align(self, model: nn.Module) -> None:
         """After a step: the first process's running statistics for all, where batch norm saw each one's part alone."""
@@ -119,10 +119,10 @@ class Compute:
         loss = loss if self.scaler is None else self.scaler.scale(loss)
         loss.backward()  # type: ignore[no-untyped-call]
 
-    def clip(self, parameters: list[nn.Parameter]) -> None:
+    def clip(self, model: nn.Module) -> None:
         """Clip the gradients of a pass; with a scaler they are clipped later, when they are unscaled."""
         if self.clip_norm is not None and self.scaler is None:
-            nn.utils.clip_grad_norm_(parameters, self.clip_norm)
+            nn.utils.clip_grad_norm_(model.parameters(), self.clip_norm)
 
     def step(
         self,
@@ -144,7 +144,7 @@ class Compute:
         scaler = self.scaler
         closures: tuple[Callable[[], Any], ...] = (closure,) if ascend is None else (closure, ascend)
         if isinstance(optimizer, TwoPassOptimizer):
-            context = self.processes.no_sync(_inside(network)) if self.config.apart else nullcontext
+            context = self.processes.no_sync(network) if self.config.apart else nullcontext
             if scaler is not None and self.clip_norm is not None:
                 optimizer.step_options = replace(optimizer.step_options, clip_norm=self.clip_norm, clip_ascent=True)
             result = optimizer.step(*closures, grad_scaler=scaler, ascent_context=context)
@@ -187,7 +187,7 @@ class _InPrecision(nn.Module):
             logits: Tensor = self.network(images)
         return logits.float()
 
-
-def _inside(network: nn.Module) -> nn.Module:
-    """Without the precision's wrapper."""
-    return network.network if isinstance(network, _InPrecision) else network
+    @property
+    def no_sync(self) -> Callable[[], AbstractContextManager[object]]:
+        """DDP's own contexts."""
+        return cast("Callable[[], AbstractContextManager[object]]", self.network.no_sync)

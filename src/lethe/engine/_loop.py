@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -82,7 +83,7 @@ def train_epoch(
     t.epoch += 1
     t.progress = None
     mean_loss = float(processes.sum(progress.loss)) / progress.seen
-    if not torch.isfinite(torch.tensor(mean_loss)):
+    if not math.isfinite(mean_loss):
         raise diverged(mean_loss, t.epoch)
     record: dict[str, Any] = {
         "epoch": t.epoch,
@@ -102,7 +103,7 @@ def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Te
     Returns:
         The sum of the part's losses, and the number of its images that were classified right, both of the first pass.
     """
-    compute, parameters = t.compute, list(t.model.parameters())
+    compute = t.compute
     parts = [
         (batch, len(batch.targets) * compute.processes.count / total) for batch in _prepared(t, x, y, first, total)
     ]
@@ -121,7 +122,7 @@ def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Te
             losses += loss.detach() * len(labels)
             correct += (logits.detach().argmax(1) == labels).sum()
             at += len(labels)
-        compute.clip(parameters)
+        compute.clip(t.model)
         return losses, correct
 
     def ascend() -> None:
@@ -133,7 +134,7 @@ def _step(t: Training, x: Tensor, y: Tensor, first: int, total: int) -> tuple[Te
                 with compute.autocast():
                     loss = ascent_loss(t.network, batch)
                 compute.backward(loss if share == 1 else loss * share)
-        compute.clip(parameters)
+        compute.clip(t.model)
 
     return compute.step(t.optimizer, t.network, closure, None if t.objective.ascent_loss is None else ascend)
 

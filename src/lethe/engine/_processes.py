@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lethe._check import LetheError, ToldError
 from lethe.engine._batch_norm import synchronise_batch_norm
-from lethe.engine._sharded import shard
+from lethe.engine._fsdp2 import shard
 
 T = TypeVar("T")
 

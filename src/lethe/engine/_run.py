@@ -11,6 +11,7 @@ from lethe.attacks import PGD
 from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
 from lethe.engine._checkpoint import save_checkpoint
+from lethe.engine._fsdp2 import whole
 from lethe.engine._last import does_not_fit, load_last, save_last
 from lethe.engine._loop import train_epoch
 from lethe.engine._observer import Observer
@@ -18,7 +19,6 @@ from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
 from lethe.engine._saving import Saving, Stopped
 from lethe.engine._schedule import ScheduleConfig
-from lethe.engine._sharded import whole
 from lethe.engine._training import Training
 from lethe.evaluate import EvaluationConfig, accuracy
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
-
-import torch
 
 from lethe._check import LetheError
 from lethe.engine._observer import Observer
@@ -62,7 +61,7 @@ class Saving:
         progress = training.progress
         if progress is not None:
             loss = float(self._processes.sum(progress.loss)) / progress.seen
-            if not torch.isfinite(torch.tensor(loss)):
+            if not math.isfinite(loss):
                 raise diverged(loss, training.epoch + 1)
         self.save()
         if stop:

@@ -13,8 +13,8 @@ from torch.optim.lr_scheduler import LRScheduler
 from lethe._check import LetheError
 from lethe.engine._compute import Compute
 from lethe.engine._epoch_progress import EpochProgress
+from lethe.engine._fsdp2 import optimizer_shares_of, shares_of, whole
 from lethe.engine._method import WeightMethod
-from lethe.engine._sharded import optimizer_shares_of, shares_of, whole
 from lethe.objectives import Objective
 
 
