@@ -6,20 +6,8 @@ data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/cifar10-16px-perturbed
 runs=runs/cifar10-16px-perturbed
 cores=$(nproc)
-export here runs data OMP_NUM_THREADS=1  # one run a core; nproc would count one from here on
+. results/train_once.sh
 mkdir -p "$runs"/{choose,augmented} "$here/choose"
-one() {
-  name=$1 out=$runs/$2
-  shift 2
-  [ -f "$out/summary.json" ] && return
-  if [ -f "$out/checkpoints/last.pt" ]; then
-    lethe train --resume "$out"
-  else
-    rm -rf "$out"
-    lethe train --config "$here/$name.json" --data-dir "$data" --out "$out" "$@"
-  fi
-}
-export -f one
 
 # How strong to perturb is chosen on validation images, by a seed that is not measured.
 {

@@ -6,22 +6,11 @@ set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/cifar10-16px-robust
 runs=runs/cifar10-16px-robust/precision
-export here runs data OMP_NUM_THREADS=1
+cores=${CORES:-$(nproc)}
+. results/train_once.sh
 mkdir -p "$runs"
-one() {
-  out=$runs/$1
-  shift
-  [ -f "$out/summary.json" ] && return
-  if [ -f "$out/checkpoints/last.pt" ]; then
-    lethe train --resume "$out"
-  else
-    rm -rf "$out"
-    lethe train --config "$here/at.json" --data-dir "$data" --out "$out" --epochs 30 --eval-every 6 "$@"
-  fi
-}
-export -f one
 for seed in 0 1 2 3 4; do
-  for precision in fp32 bf16; do echo "$precision-seed$seed --seed $seed --precision $precision"; done
-done | xargs -P "${CORES:-$(nproc)}" -L 1 bash -c 'one "$@"' _
+  for precision in fp32 bf16; do echo "at $precision-seed$seed --epochs 30 --eval-every 6 --seed $seed --precision $precision"; done
+done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 lethe report "$runs"/{fp32,bf16}-seed{0,1,2,3,4} --out "$here/precision"
 rm "$here"/precision/{report.html,curves.png}

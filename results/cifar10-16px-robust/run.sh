@@ -6,20 +6,8 @@ data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/cifar10-16px-robust
 runs=runs/cifar10-16px-robust
 cores=$(nproc)
-export here runs data OMP_NUM_THREADS=1  # one run a core; nproc would count one from here on
+. results/train_once.sh
 mkdir -p "$runs/choose" "$here/choose"
-one() {
-  name=$1 out=$runs/$2
-  shift 2
-  [ -f "$out/summary.json" ] && return
-  if [ -f "$out/checkpoints/last.pt" ]; then
-    lethe train --resume "$out"
-  else
-    rm -rf "$out"
-    lethe train --config "$here/$name.json" --data-dir "$data" --out "$out" "$@"
-  fi
-}
-export -f one
 all() { xargs -P "$cores" -L 1 bash -c 'one "$@"' _; }
 
 # The teachers of kd-swa; at is a row of the table as well.

@@ -6,20 +6,9 @@ set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
 runs=runs/fomo-small/16px
-export here runs data OMP_NUM_THREADS=1
+cores=${CORES:-$(nproc)}
+. results/train_once.sh
 mkdir -p "$runs"
-one() {
-  config=$1 out=$runs/$2
-  shift 2
-  [ -f "$out/summary.json" ] && return
-  if [ -f "$out/checkpoints/last.pt" ]; then
-    lethe train --resume "$out"
-  else
-    rm -rf "$out"
-    lethe train --config "$here/$config.json" --data-dir "$data" --out "$out" "$@"
-  fi
-}
-export -f one
 constant="--schedule constant"
 rows() {
   cat << END
@@ -42,7 +31,7 @@ if [ "${PART:-all}" = all ]; then
     rows | while read -r config name options; do
       [[ " ${wanted//$'\n'/ } " == *" $name "* ]] && echo "$config $name-seed$seed --seed $seed${options:+ $options}"
     done || true
-  done | xargs -P "${CORES:-$(nproc)}" -L 1 bash -c 'one "$@"' _
+  done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 fi
 listed=()
 for name in $wanted; do for seed in $seeds; do listed+=("$runs/$name-seed$seed"); done; done

@@ -5,20 +5,9 @@ set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
 runs=runs/fomo-small/search
-export here runs data OMP_NUM_THREADS=1
+cores=${CORES:-$(nproc)}
+. results/train_once.sh
 mkdir -p "$runs"
-one() {
-  config=$1 out=$runs/$2
-  shift 2
-  [ -f "$out/summary.json" ] && return
-  if [ -f "$out/checkpoints/last.pt" ]; then
-    lethe train --resume "$out"
-  else
-    rm -rf "$out"
-    lethe train --config "$here/$config.json" --data-dir "$data" --out "$out" "$@"
-  fi
-}
-export -f one
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do
     config=fomo
@@ -47,7 +36,7 @@ channels --granularity channels
 awp --weights awp --awp-gamma 0.02
 awp-none --weights awp --awp-gamma 0.02 --fraction 0
 END
-done | xargs -P "${CORES:-$(nproc)}" -L 1 bash -c 'one "$@"' _
+done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 python3 - "$runs" > "$here/search.txt" << 'END'
 """Validation accuracy, %, at the best and at the last epoch, of the stable and the working model."""
 import json, pathlib, sys
