@@ -10,7 +10,7 @@ from lethe._check import LetheError, nearest
 from lethe.cli._options import take
 from lethe.data import image_side
 from lethe.engine import RunDirectory
-from lethe.recipes import ANYTIME_RECIPES, TRAIN_RECIPES, load_model, load_recipe
+from lethe.recipes import ALL_RECIPES, load_model, load_recipe
 
 USAGE = """usage: lethe export RUN [--checkpoint best] [--out FILE]
 
@@ -41,7 +41,7 @@ def command(words: list[str]) -> int:
         "recipe": str(config["recipe"]),
         "checkpoint": checkpoint,
         "dataset": str(config["data"]["dataset"]),
-        "image_size": str(image_side(load_recipe(directory.path, {**TRAIN_RECIPES, **ANYTIME_RECIPES}).data)),
+        "image_size": str(image_side(load_recipe(directory.path, ALL_RECIPES).data)),
         "model": json.dumps(config["model"]),
     }
     temporary = path.with_name(path.name + ".tmp")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from lethe import __version__
+from lethe import __version__, _launched
 from lethe._check import LetheError, ToldError, one_of
 
 COMMANDS = {
@@ -43,8 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ToldError:
         return 2
     except LetheError as error:
-        rank = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))
-        print(f"lethe: error: {f'(rank {rank}) ' if rank != '0' else ''}{error}", file=sys.stderr)
+        rank = _launched.rank()
+        print(f"lethe: error: {f'(rank {rank}) ' if rank else ''}{error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("lethe"):

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
 
+from lethe import _launched
 from lethe._check import LetheError
 from lethe.cli._grouped import closing_table
-from lethe.cli._options import parse_recipe, take
+from lethe.cli._options import COMMANDS, parse_recipe, take
 from lethe.cli._progress import ProgressObserver
 from lethe.cli._sweep import run_sweep, take_sweep
 from lethe.engine import RunDirectory
-from lethe.recipes import ANYTIME_RECIPES, TRAIN_RECIPES, Recipe, load_recipe
+from lethe.recipes import Recipe, load_recipe
 from lethe.report import print_sections
-
-COMMANDS: dict[str, Mapping[str, type[Recipe]]] = {"train": TRAIN_RECIPES, "anytime": ANYTIME_RECIPES}
-"""The recipes of each command."""
 
 HELP = """
 
@@ -37,8 +33,7 @@ def make_runs(command: str, words: list[str], extra_help: str = "") -> int:
         words: what follows it.
         extra_help: lines for the help, beside those that both commands have.
     """
-    quiet = os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0")) != "0"  # of several processes the first speaks
-    console, known = Console(quiet=quiet), COMMANDS[command]
+    console, known = Console(quiet=_launched.rank() > 0), COMMANDS[command]  # of several processes the first speaks
     if axes := take_sweep(words):
         if any(word.partition("=")[0] == "--resume" for word in words):
             raise LetheError("--resume does not go with --seeds or --sweep: the same command goes on by itself.")

@@ -22,6 +22,8 @@ RecipeType = TypeVar("RecipeType", bound=Recipe)
 Options = TypeVar("Options")
 
 registry = ConstructorRegistry()
+COMMANDS: dict[str, Mapping[str, type[Recipe]]] = {"train": TRAIN_RECIPES, "anytime": ANYTIME_RECIPES}
+"""The recipes of each command that makes runs."""
 TAKEN = {
     "train": ("--config", "--published", "--resume", "--seeds", "--sweep"),
     "anytime": ("--config", "--published", "--resume", "--seeds", "--sweep"),
@@ -34,7 +36,6 @@ SYNONYMS = {
     "--lr-schedule": "--schedule",
     "--early-stopping": "--stop-patience",
     "--fp16": "--precision",
-    "--amp": "--precision",
 }
 """What options are called elsewhere."""
 
@@ -103,7 +104,7 @@ def parse_recipe(
         return None
     config, as_published = take(words, "--config"), take_flag(words, "--published")
     name = words.pop(0) if words and not words[0].startswith("-") else ""
-    for other, recipes in (("train", TRAIN_RECIPES), ("anytime", ANYTIME_RECIPES)):
+    for other, recipes in COMMANDS.items():
         if name in recipes and name not in known:
             raise LetheError(f"{name!r} is a recipe of lethe {other}: lethe {other} {name}.")
     if name:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lethe import _launched
 from lethe._check import LetheError
 from lethe.cli._grouped import closing_table
 from lethe.cli._options import flags, parse_recipe, take
@@ -105,7 +105,7 @@ def run_sweep(
                 observer.end("stopped; the same command goes on")
                 return 128 + (observer.signals.received or signal.SIGINT)
             except LetheError as error:  # it has diverged, say: that is no reason to lose the others
-                if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+                if _launched.count() > 1:
                     raise  # perhaps of this process alone, and then the others wait for it in vain
                 observer.end(f"{path}: error: {error}")
                 failed.append(path)

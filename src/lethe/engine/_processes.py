@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
+from lethe import _launched
 from lethe._check import LetheError, ToldError
 from lethe.engine._batch_norm import synchronise_batch_norm
 from lethe.engine._fsdp2 import shard
@@ -98,7 +99,7 @@ class FabricProcesses(Processes):
         here, nodes = devices, 1
         if "TORCHELASTIC_RUN_ID" in os.environ:  # torchrun has decided
             here = int(os.environ["LOCAL_WORLD_SIZE"])
-            nodes = int(os.environ["WORLD_SIZE"]) // here
+            nodes = _launched.count() // here
         self.sharded = strategy == "fsdp2"
         try:
             # Running statistics are alike in all processes, or sent once a step: no need to send them with each pass.
@@ -171,6 +172,6 @@ class FabricProcesses(Processes):
 
 def processes(device: torch.device, devices: int = 1, strategy: str = "ddp") -> Processes:
     """This process alone, or, with several devices or under torchrun, all of a run."""
-    if devices > 1 or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if devices > 1 or _launched.count() > 1:
         return FabricProcesses(device, devices, strategy)
     return Processes(device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
-from lethe import models
+from lethe import _launched, models
 from lethe._check import LetheError, at_least
 from lethe.anytime import MegabatchStream, cumulative_error
 from lethe.anytime._replay import parse_replay
@@ -85,7 +84,7 @@ class AlmaRecipe(Recipe):
         Each megabatch starts from the best model of the one before, chosen on its validation images, with a fresh
         optimizer and schedule, as in ALMA's own code (LURE's carries one optimizer, and its momentum, through).
         """
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if _launched.count() > 1:
             raise LetheError("anytime learning runs on one device so far: start it without torchrun.")
         device, options = self.run.torch_device(), self.resolved().options()
         splits = load(self.data).to(device)

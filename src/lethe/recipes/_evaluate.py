@@ -29,7 +29,7 @@ from lethe.evaluate import (
 from lethe.recipes._base import Recipe
 from lethe.recipes._file import load_recipe
 from lethe.recipes._load_model import load_model
-from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
+from lethe.recipes._registry import ALL_RECIPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,12 +155,11 @@ class EvaluateConfig:
 
     def _model(self, target: Path) -> tuple[Recipe, nn.Module, str]:
         """Recipe, network in evaluation mode, and name of the checkpoint."""
-        known: dict[str, type[Recipe]] = {**TRAIN_RECIPES, **ANYTIME_RECIPES}
         if target.is_dir():
             if self.config is not None:
                 raise LetheError("a run directory has its own config: leave --config out.")
             model = load_model(target, self.checkpoint, data_dir=self.data_dir)
-            return load_recipe(target, known), model, self.checkpoint
+            return load_recipe(target, ALL_RECIPES), model, self.checkpoint
         if not target.is_file():
             raise LetheError(f"{str(target)!r} is neither a run directory nor a file of weights.")
         if self.checkpoint != "best":
@@ -170,7 +169,7 @@ class EvaluateConfig:
             raise LetheError(
                 f"{str(target)!r} lies in no run directory: name the config.json of its network with --config."
             )
-        recipe = load_recipe(config, known)
+        recipe = load_recipe(config, ALL_RECIPES)
         content = load_checkpoint(target)
         weights: dict[str, Any] = content["model"] if isinstance(content.get("model"), dict) else content
         data = self._data(recipe)

@@ -12,7 +12,7 @@ from lethe._check import LetheError
 from lethe.data import facts, image_side
 from lethe.engine import RunDirectory, load_checkpoint
 from lethe.recipes._file import load_recipe
-from lethe.recipes._registry import ANYTIME_RECIPES, TRAIN_RECIPES
+from lethe.recipes._registry import ALL_RECIPES
 
 
 def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | None = None) -> nn.Module:
@@ -35,7 +35,7 @@ def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | Non
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.pt"))) or "none"
         raise LetheError(f"the run {str(run)!r} has no checkpoint {checkpoint!r}; it has: {there}.")
-    recipe = load_recipe(directory.path, {**TRAIN_RECIPES, **ANYTIME_RECIPES})
+    recipe = load_recipe(directory.path, ALL_RECIPES)
     data = recipe.data if data_dir is None else replace(recipe.data, data_dir=data_dir)
     model = models.build(recipe.model, *facts(data), image_side(data))
     model.load_state_dict(load_checkpoint(path)["model"])
