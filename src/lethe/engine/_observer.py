@@ -32,3 +32,10 @@ class Observer:
 
     def end(self, message: str) -> None:
         """The run is over."""
+
+
+class Nobody(Observer):
+    """Watches, and says nothing: of the processes beside the first."""
+
+    def say(self, message: str) -> None:
+        """Not once more."""
