@@ -2,7 +2,7 @@
 
 import sys
 
-from lethe.cli import main
+from lethe.cli import entry
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(entry())

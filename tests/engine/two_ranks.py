@@ -1,13 +1,13 @@
 """Run by test_two_ranks.py under torchrun with two gloo ranks: recipes under DDP and FSDP2 against one process."""
 
 import itertools
-import sys
 from dataclasses import replace
 
 import torch
 import torch.distributed as dist
 from torch import nn
 
+from lethe._launched import leave
 from lethe.attacks import PGD
 from lethe.data import DataConfig, load
 from lethe.engine import ComputeConfig, Processes, RunConfig, ScheduleConfig, processes, train_epoch
@@ -118,4 +118,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
+    leave(0)

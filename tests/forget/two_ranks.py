@@ -1,7 +1,6 @@
 """Run by test_two_ranks.py under torchrun with two gloo ranks: forgetting under DDP and FSDP2 against one process."""
 
 import copy
-import sys
 
 import torch
 import torch.distributed as dist
@@ -12,6 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 import lethe
 from lethe import forget
+from lethe._launched import leave
 from lethe.consolidate import StableModel
 from lethe.forget import CRITERIA, Wanted
 
@@ -184,4 +184,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
+    leave(0)

@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-import sys
 
 import torch
 import torch.distributed as dist
@@ -12,6 +11,7 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 import lethe
+from lethe._launched import leave
 from lethe.optim import RULES
 
 SGD = {"lr": 0.05, "momentum": 0.9, "weight_decay": 1e-3}
@@ -225,4 +225,5 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
+    leave(0)

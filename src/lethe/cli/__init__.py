@@ -1,5 +1,5 @@
 """The command line: ``lethe``."""
 
-from lethe.cli._main import main
+from lethe.cli._main import entry, main
 
-__all__ = ["main"]
+__all__ = ["entry", "main"]

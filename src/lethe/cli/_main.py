@@ -24,6 +24,15 @@ COMMANDS = {
 }
 
 
+def entry() -> int:
+    """The ``lethe`` of the shell: :func:`main`, after which one of several processes ends at once."""
+    status = main()
+    torch = sys.modules.get("torch")  # few commands need it
+    if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        _launched.leave(status)
+    return status
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 2 after an error, 130 if stopped."""
     words = list(sys.argv[1:] if arguments is None else arguments)
