@@ -3,6 +3,7 @@
 import torch
 
 from lethe.data._augment import crop_flip, none
+from lethe.data._augmentations import augmentation
 
 
 def reflected(position, size):
@@ -36,9 +37,9 @@ def test_crop_flip_equals_the_reference():
         assert fast.is_contiguous()
 
 
-def test_without_padding_an_image_is_flipped_or_left():
+def test_by_flip_an_image_is_flipped_or_left():
     x = torch.rand(200, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    out = crop_flip(x, torch.Generator().manual_seed(1), padding=0)
+    out = augmentation("flip", "cifar10")(x, torch.Generator().manual_seed(1))
     left = (out == x).flatten(1).all(1)
     flipped = (out == x.flip(3)).flatten(1).all(1)
     assert bool((left ^ flipped).all())

@@ -13,6 +13,7 @@ from lethe.data._random_resized_crop import RandomResizedCrop
 
 AUGMENTATIONS = (
     "none",
+    "flip",
     "crop-flip",
     "crop-flip-zero",
     "crop-flip-rotate",
@@ -48,12 +49,12 @@ _SETTINGS = {
 def augmentation(name: str, dataset: str) -> Augmentation:
     """The augmentation of this name for this data set.
 
-    ``none``; ``crop-flip``: reflect-pad by 4, crop, flip (the adversarial-training literature on CIFAR-10);
-    ``crop-flip-zero``: the same with black padding (TRADES, MART, KD-SWA); ``crop-flip-rotate``: and a turn by up to 15
-    degrees (AWP, RWP and KD-SWA on CIFAR-100); ``random-resized-crop``: a random part, resized, and a flip (ImageNet);
-    ``vanilla``: AMP's script without more, a crop of the image padded with grey, and a flip (not of digits and SVHN);
-    ``cutout``: vanilla, and a black square; ``autoaugment``: vanilla (on SVHN without the crop), a random policy of
-    AutoAugment (Cubuk et al., CVPR 2019), and the square.
+    ``none``; ``flip``: mirror half of the images; ``crop-flip``: reflect-pad by 4, crop, flip (the adversarial-training
+    literature on CIFAR-10); ``crop-flip-zero``: the same with black padding (TRADES, MART, KD-SWA);
+    ``crop-flip-rotate``: and a turn by up to 15 degrees (AWP, RWP and KD-SWA on CIFAR-100); ``random-resized-crop``: a
+    random part, resized, and a flip (ImageNet); ``vanilla``: AMP's script without more, a crop of the image padded with
+    grey, and a flip (not of digits and SVHN); ``cutout``: vanilla, and a black square; ``autoaugment``: vanilla (on
+    SVHN without the crop), a random policy of AutoAugment (Cubuk et al., CVPR 2019), and the square.
 
     Raises:
         LetheError: unknown name, or no policy for this data set.
@@ -67,6 +68,10 @@ def augmentation(name: str, dataset: str) -> Augmentation:
     return _Published(settings, name)
 
 
+def _flip(x: Tensor, generator: torch.Generator) -> Tensor:
+    return crop_flip(x, generator, padding=0)
+
+
 def _black_crop_flip(x: Tensor, generator: torch.Generator) -> Tensor:
     return crop_flip(x, generator, fill=0.0)
 
@@ -77,6 +82,7 @@ def _black_crop_flip_rotate(x: Tensor, generator: torch.Generator) -> Tensor:
 
 _OF_ALL: dict[str, Augmentation] = {
     "none": none,
+    "flip": _flip,
     "crop-flip": crop_flip,
     "crop-flip-zero": _black_crop_flip,
     "crop-flip-rotate": _black_crop_flip_rotate,

@@ -52,10 +52,10 @@ class DataConfig:
     workers: int = 4
     """Processes that decode images which do not fit into memory; 0: none beside the run. No number depends on it."""
     augment: str = "none"
-    """none; crop-flip: random crop after reflect-padding by 4, and flip; crop-flip-zero: after black padding;
-    crop-flip-rotate: and a turn by up to 15 degrees; random-resized-crop: ImageNet's, and flip; and of AMP's script
-    vanilla (crop after grey padding, flip), cutout (vanilla and a black square), autoaugment (vanilla, a policy, and
-    the square)."""
+    """none; flip: mirror half of the images; crop-flip: random crop after reflect-padding by 4, and flip;
+    crop-flip-zero: after black padding; crop-flip-rotate: and a turn by up to 15 degrees; random-resized-crop:
+    ImageNet's, and flip; and of AMP's script vanilla (crop after grey padding, flip), cutout (vanilla and a black
+    square), autoaugment (vanilla, a policy, and the square)."""
 
     def __post_init__(self) -> None:
         one_of("dataset", self.dataset, DATASETS)
