@@ -1,39 +1,71 @@
 #!/usr/bin/env bash
 # FOMO, its parts and its rivals on CIFAR-10: results/fomo-small/run.sh DATA_DIR, from the repository's root, with `lethe` on
 # the PATH. DATA_DIR holds cifar-10-batches-py. Finished runs are kept, stopped ones go on; CORES runs at a time.
-# The settings were chosen by search.sh. ROWS="name ..." makes some rows only, SEEDS some seeds, PART=table the table alone.
+# The settings were chosen by search.sh. PROTOCOLS, ROWS, SEEDS and PARTS (train table attack) each choose some of it.
 set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
-runs=runs/fomo-small/16px
 cores=${CORES:-$(nproc)}
-. results/train_once.sh
-mkdir -p "$runs"
-constant="--schedule constant"
+
+# Of each row: how many seeds, the config, the name, what differs. The working model of at-ema is AT, that of awp-ema is AWP.
+falling="--schedule piecewise --milestones 0.5 0.75"
 rows() {
   cat << END
-at at
-at at-constant $constant
-at-ema at-ema
-at-ema at-ema-constant $constant
-awp awp
-fomo fomo
-fomo no-forgetting --fraction 0
-fomo no-consistency --consistency 0
-fomo keep-momentum --forgotten-state keep
-fomo fomo-awp --weights awp --awp-gamma 0.02
+5 at-ema at-ema
+5 fomo no-forgetting --fraction 0
+5 fomo fomo
+5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 $falling
+END
+  [ "$1" = 16px ] || return 0
+  cat << END
+5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0
+3 fomo no-consistency --consistency 0
+3 fomo keep-momentum --forgotten-state keep
+3 fomo magnitude --criterion magnitude
+3 fomo snip --criterion snip
+3 fomo fraction-0.3 --fraction 0.3
+3 fomo fraction-0.05 --fraction 0.05
+3 fomo period-5 --period 5
+3 fomo start-0.4 --start 0.4
+3 fomo everywhere --later-layers 1
+3 fomo average-phase --average phase --decay 0.9
+3 fomo average-stochastic --average stochastic --decay 0.995
+3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
 END
 }
-wanted=${ROWS:-$(rows | cut -d' ' -f2)}
-seeds=${SEEDS:-0 1 2 3 4}
-if [ "${PART:-all}" = all ]; then
-  for seed in $seeds; do
-    rows | while read -r config name options; do
-      [[ " ${wanted//$'\n'/ } " == *" $name "* ]] && echo "$config $name-seed$seed --seed $seed${options:+ $options}"
-    done || true
-  done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
-fi
-listed=()
-for name in $wanted; do for seed in $seeds; do listed+=("$runs/$name-seed$seed"); done; done
-lethe report "${listed[@]}" --out "$here/16px"
-rm "$here/16px/report.html"  # the page repeats the others
+declare -A protocol=(
+  [16px]=""
+  [32px]="--image-size 32 --train-size 2000 --augment flip --validation-size 500 --steps 3 --step-size 2/255"
+)
+
+for at in ${PROTOCOLS:-16px 32px}; do
+  runs=runs/fomo-small/$at
+  . results/train_once.sh
+  mkdir -p "$runs" "$here/$at"
+  listed=() attacked=() jobs=""
+  while read -r count config name options; do
+    [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
+    for seed in ${SEEDS:-0 1 2 3 4}; do
+      [ "$seed" -lt "$count" ] || continue
+      jobs+="$config $name-seed$seed --seed $seed ${protocol[$at]} $options"$'\n'
+      listed+=("$runs/$name-seed$seed")
+      [ "$count" = 5 ] && attacked+=("$name-seed$seed")
+    done
+  done < <(rows "$at")
+  parts=${PARTS:-train table attack}
+  if [[ $parts == *train* ]]; then
+    sed 's/ *$//' <<< "$jobs" | sed '/^$/d' | xargs -P "$cores" -L 1 bash -c 'one "$@"' _  # a blank at its end joins lines
+  fi
+  if [[ $parts == *table* ]]; then
+    lethe report "${listed[@]}" --out "$here/$at"
+    rm "$here/$at/report.html"  # the page repeats the others
+  fi
+  if [[ $parts == *attack* ]]; then
+    for name in "${attacked[@]}"; do
+      for checkpoint in best-stable last-stable; do echo "$name $checkpoint"; done
+      case $name in at-ema-* | awp-ema-*) for checkpoint in best last; do echo "$name $checkpoint"; done ;; esac
+    done | xargs -P "$cores" -L 1 bash -c '
+      lethe evaluate "$runs/$0" --checkpoint "$1" --attacks pgd-20 autoattack --images 200 --data-dir "$data"'
+    python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
+  fi
+done
