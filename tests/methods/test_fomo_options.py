@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import lethe
 from lethe import forget
 from lethe.consolidate import consistency_loss
-from lethe.methods import FOMOConfig
+from lethe.methods import PAPER, FOMOConfig
 from lethe.methods._fomo_config import READINGS
 
 
@@ -366,5 +366,5 @@ def test_the_command_lines_options_are_the_librarys():
     fomo = config.build(model, torch.optim.SGD(model.parameters(), 0.1), 200, torch.Generator())
     assert (fomo.start, fomo.schedule.patience, fomo.options.criterion) == (None, 3, "snip")
     assert list(forget.random_mask(model, 0.5, select=fomo.select)) == ["3.weight", "3.bias"]
-    assert FOMOConfig().build(model, None, 200, torch.Generator()).start == 105
+    assert PAPER.build(model, None, 200, torch.Generator()).start == 105
     assert set(READINGS) == {"step", "stochastic", "phase"}

@@ -73,6 +73,9 @@ def test_adversarial_training_takes_the_settings_of_awps_script(name, dataset, l
         assert (recipe.awp.awp_gamma, recipe.awp.awp_warmup) == (0.01, 5 if dataset == "svhn" else 0)
     if name == "rwp":
         assert (recipe.rwp.rwp_gamma, recipe.rwp.rwp_warmup) == (0.01, 5 if dataset == "svhn" else 0)
+    if name == "fomo":
+        assert (recipe.fomo.start, recipe.fomo.period, recipe.fomo.fraction) == (105 / 200, 5, 0.035)
+        assert (recipe.schedule.schedule, recipe.schedule.milestones) == ("piecewise", (0.5, 0.75))
 
 
 def falls_at(recipe):

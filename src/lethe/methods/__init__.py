@@ -2,7 +2,7 @@
 
 from lethe.methods._averaging import EMA, SWA, EMAConfig, SWAConfig
 from lethe.methods._fomo import FOMO
-from lethe.methods._fomo_config import FOMOConfig
+from lethe.methods._fomo_config import PAPER, FOMOConfig
 from lethe.methods._lure import LURE, LUREConfig
 
-__all__ = ["EMA", "FOMO", "LURE", "SWA", "EMAConfig", "FOMOConfig", "LUREConfig", "SWAConfig"]
+__all__ = ["EMA", "FOMO", "LURE", "PAPER", "SWA", "EMAConfig", "FOMOConfig", "LUREConfig", "SWAConfig"]

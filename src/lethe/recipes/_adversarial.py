@@ -13,7 +13,7 @@ from lethe import models
 from lethe._check import LetheError, one_of
 from lethe.attacks import PGD
 from lethe.data import Splits
-from lethe.engine import ComputeConfig, WeightMethod
+from lethe.engine import ComputeConfig, ScheduleConfig, WeightMethod
 from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
 from lethe.optim import RWP, AMPUnderAttackConfig, AWPConfig, RWPConfig
@@ -103,6 +103,7 @@ class FOMORecipe(ATRecipe):
     source: ClassVar[str] = "Ramkumar, Zonooz and Arani, ICLR 2024"
     cost: ClassVar[str] = "(2K + 3)F, and 1F more after the first forgetting; 3F more with awp or amp"
 
+    schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(schedule="constant"))
     fomo: FOMOConfig = field(default_factory=FOMOConfig)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
     awp: AWPConfig = field(default_factory=AWPConfig)

@@ -10,11 +10,11 @@ from lethe.attacks import PGD
 from lethe.data import DataConfig
 from lethe.engine import ComputeConfig, ScheduleConfig
 from lethe.evaluate import EvaluationConfig
-from lethe.methods import SWAConfig
+from lethe.methods import PAPER, SWAConfig
 from lethe.models import ModelConfig
 from lethe.objectives import ObjectiveConfig
 from lethe.optim import AWPConfig, RWPConfig, SGDConfig
-from lethe.recipes._adversarial import ATRecipe, AWPRecipe, RWPRecipe
+from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, RWPRecipe
 from lethe.recipes._remedies import KDSWARecipe
 
 RobustRecipe = TypeVar("RobustRecipe", bound=ATRecipe)
@@ -48,8 +48,8 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
     0.1 (SVHN 0.01) falling with the last step before one half and before three quarters; PGD-10 with epsilon 8/255 and
     steps of 2/255 (SVHN 1/255), PGD-20 for evaluation. CIFAR-10 is reflect-padded, cropped and flipped, CIFAR-100
     padded with black, cropped, flipped and turned. On SVHN AWP and RWP begin to perturb in the sixth epoch.
-    FOMO's schedule and optimizer, as far as they are known, agree with these; what it forgets,
-    and when, stays at this library's unverified defaults.
+    FOMO's schedule and optimizer, as far as they are known, agree with these; what it forgets, and when, is from memory
+    and unverified.
     """
     dataset = _one_of(chosen, "dataset", ("cifar10", "cifar100", "svhn"))
     network = _one_of(chosen, "model", ("preact-resnet18", "wrn-34-10"))
@@ -73,6 +73,8 @@ def _shared(kind: type[RobustRecipe], chosen: RobustRecipe | None) -> RobustReci
     warmup = 5 if house_numbers else 0
     if isinstance(recipe, AWPRecipe):
         recipe = replace(recipe, awp=AWPConfig(awp_gamma=0.01, awp_warmup=warmup))
+    if isinstance(recipe, FOMORecipe):
+        recipe = replace(recipe, fomo=PAPER)
     if isinstance(recipe, RWPRecipe):
         recipe = replace(recipe, rwp=RWPConfig(rwp_warmup=warmup))
     return recipe
