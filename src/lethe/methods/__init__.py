@@ -4,5 +4,28 @@ from lethe.methods._averaging import EMA, SWA, EMAConfig, SWAConfig
 from lethe.methods._fomo import FOMO
 from lethe.methods._fomo_config import FOMOConfig
 from lethe.methods._lure import LURE, LUREConfig
+from lethe.methods._rivals import (
+    ForgettableConfig,
+    LLFConfig,
+    RandomForgettingConfig,
+    ScratchConfig,
+    ShrinkPerturbConfig,
+    forget_last_layer,
+)
 
-__all__ = ["EMA", "FOMO", "LURE", "SWA", "EMAConfig", "FOMOConfig", "LUREConfig", "SWAConfig"]
+__all__ = [
+    "EMA",
+    "FOMO",
+    "LURE",
+    "SWA",
+    "EMAConfig",
+    "FOMOConfig",
+    "ForgettableConfig",
+    "LLFConfig",
+    "LUREConfig",
+    "RandomForgettingConfig",
+    "SWAConfig",
+    "ScratchConfig",
+    "ShrinkPerturbConfig",
+    "forget_last_layer",
+]
