@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from lethe.anytime import Megabatch, MegabatchStream
+from lethe.attacks import PGD
 from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
 from lethe.engine._checkpoint import save_checkpoint
@@ -44,14 +45,16 @@ class _Place:
 
 def run_stream(
     model: nn.Module,
-    start: Callable[[nn.Module, int], Training],
-    between: Callable[[nn.Module, ImageSet], object | None],
+    start: Callable[[nn.Module, int, int], Training],
+    between: Callable[[Training, ImageSet, ImageSet], object | None],
     stream: MegabatchStream,
     splits: Splits,
     directory: RunDirectory,
     *,
     schedule: ScheduleConfig,
     augment: Augmentation = none,
+    attack: PGD | None = None,
+    describe: Callable[[nn.Module, list[dict[str, Any]], dict[str, Any]], dict[str, Any]] = lambda *known: {},
     observer: Observer | None = None,
     title: str = "anytime",
     resume: bool = False,
@@ -65,14 +68,19 @@ def run_stream(
 
     Args:
         model: as built; with ``resume`` its weights are replaced by the checkpoint's.
-        start: what trains the model on a megabatch of so many images: optimizer and schedule are new for each.
-        between: acts on the model before a megabatch that is not the first, whose new images it is given; once for
-            each: a run that is stopped right after it goes on from before or from after it, never through it twice.
+        start: what trains the model on so many images, those of the megabatch of this number, from 0. It is asked
+            anew for each; what it carries over from the one before is its own.
+        between: acts on what trains the model before a megabatch that is not the first, whose new images and all of
+            whose training images it is given; once for each: a run that is stopped right after it goes on from before
+            or from after it, never through it twice.
         stream: of indices into ``splits.train``.
         splits: data on the model's device; the test set is measured once a megabatch, and decides nothing.
         directory: where everything is written.
         schedule: how long each megabatch is trained on.
         augment: of the training images.
+        attack: of the robust accuracy, by which the best epoch is then chosen; None: clean accuracy alone.
+        describe: what else the line of a learnt megabatch says, from the network with its best weights, the lines of
+            its epochs, and what the line says so far.
         observer: told how the run goes.
         title: what the observer calls the run.
         resume: go on from the checkpoint ``last``, or from the start if the run was stopped before there was one.
@@ -87,7 +95,7 @@ def run_stream(
         place = _Place() if state is None else _Place(**state["place"])
     except (KeyError, TypeError) as error:
         raise does_not_fit(directory) from error
-    training = start(model, _images_of(stream, place))
+    training = start(model, _images_of(stream, place), place.megabatch)
     if state is not None:
         try:
             training.load_state_dict(state)
@@ -117,16 +125,19 @@ def run_stream(
         train, validation, new = _images(megabatch, splits.train)
         observer.images(len(train))
         if not place.begun:
-            event = between(model, new) if place.megabatch else None
+            event = between(training, new, train) if place.megabatch else None
             place.event, place.begun = None if event is None else str(event), True
         while training.epoch < schedule.epochs:
             record = train_epoch(training, train, batch_size=schedule.batch_size, augment=augment, on_step=on_step)
             record = {"megabatch": number, **record, "validation/clean": accuracy(model, validation)}
+            if attack is not None:
+                record["validation/robust"] = accuracy(model, validation, attack=attack)
+            score = record.get("validation/robust", record["validation/clean"])
             if place.event is not None and training.epoch == 1:
                 record["event"] = place.event
-            if record["validation/clean"] > place.best["accuracy"]:
+            if score > place.best["accuracy"]:
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
-                place.best = {"accuracy": record["validation/clean"], "epoch": training.epoch, "weights": weights}
+                place.best = {"accuracy": score, "epoch": training.epoch, "weights": weights}
             add(record)
             saving.save()
             observer.record(record)
@@ -136,11 +147,14 @@ def run_stream(
         test = accuracy(model, splits.test)
         errors = round((1.0 - test) * len(splits.test))
         closing = {"megabatch": number, "best_epoch": place.best["epoch"], "test/errors": errors, "test/clean": test}
-        add({**closing, "train_images": len(train), "new_images": len(new)})
+        closing |= {"train_images": len(train), "new_images": len(new)}
+        if attack is not None:
+            closing["test/robust"] = accuracy(model, splits.test, attack=attack)
+        add({**closing, **describe(model, [r for r in records if r["megabatch"] == number], closing)})
         weights = {"megabatch": number, "model": model.state_dict()}
         save_checkpoint(directory.checkpoint(f"megabatch-{number}"), weights)
         place = _Place(megabatch=number, lines=len(records))
-        training = start(model, _images_of(stream, place))
+        training = start(model, _images_of(stream, place), place.megabatch)
         saving.save()
         observer.record(records[-1])
         if place.megabatch < len(stream) and saving.stops():
