@@ -170,19 +170,19 @@ def official_later_layers(model: nn.Module) -> Selector:
 class ScratchConfig:
     """With which weights each megabatch begins."""
 
-    initial: str = "drawn"
+    scratch_weights: str = "drawn"
     """drawn: new ones for each megabatch; same: those that the run began with."""
     official: bool = False
     """As LURE's code with --use_randinit: the weights that the run began with, and the momentum of the megabatch
     before."""
 
     def __post_init__(self) -> None:
-        one_of("initial", self.initial, ("drawn", "same"))
+        one_of("scratch_weights", self.scratch_weights, ("drawn", "same"))
 
     @property
     def draws(self) -> bool:
         """Whether the weights are new ones."""
-        return self.initial == "drawn" and not self.official
+        return self.scratch_weights == "drawn" and not self.official
 
 
 def forget_last_layer(model: nn.Module, optimizer: Optimizer | None, generator: torch.Generator) -> Forgotten:
