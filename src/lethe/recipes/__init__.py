@@ -1,7 +1,7 @@
 """Whole runs as typed configs: a recipe per method, each the sum of its parts' options."""
 
 from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, MARTRecipe, RWPRecipe, TRADESRecipe
-from lethe.recipes._anytime import AlmaRecipe, LureRecipe, StreamConfig
+from lethe.recipes._anytime import AlmaRecipe, LureRecipe
 from lethe.recipes._base import Recipe
 from lethe.recipes._evaluate import EvaluateConfig
 from lethe.recipes._file import load_recipe, with_defaults
@@ -18,6 +18,7 @@ from lethe.recipes._regularised import (
 )
 from lethe.recipes._remedies import ATAMPRecipe, ATEMARecipe, ATSWARecipe, KDSWARecipe
 from lethe.recipes._standard import SGDRecipe
+from lethe.recipes._stream import StreamConfig
 
 __all__ = [
     "ALL_RECIPES",

@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import SGD
 
 from lethe import _launched, models
-from lethe._check import LetheError, at_least
+from lethe._check import LetheError
 from lethe.anytime import MegabatchStream, cumulative_error
 from lethe.anytime._replay import parse_replay
 from lethe.data import DataConfig, ImageSet, batches, image_side, load, steps_per_epoch
@@ -29,25 +29,8 @@ from lethe.forget import Forgotten
 from lethe.methods import LURE, LUREConfig
 from lethe.objectives import Standard
 from lethe.recipes._base import Recipe
+from lethe.recipes._stream import StreamConfig
 from lethe.track import TrackingObserver
-
-
-@dataclass(frozen=True, kw_only=True)
-class StreamConfig:
-    """How the data arrives. The data set's own validation part is empty here: each megabatch has one."""
-
-    megabatches: int = 8
-    """How many arrivals."""
-    replay: str = "full"
-    """What is trained on again: full, none, previous, or a number: a buffer of so many images."""
-    holdout: float = 0.1
-    """Share of each megabatch that is held out to choose the best epoch on."""
-
-    def __post_init__(self) -> None:
-        at_least("megabatches", self.megabatches, 1)
-        parse_replay(self.replay)
-        if not 0.0 < self.holdout < 1.0:
-            raise LetheError(f"holdout must lie between 0 and 1, got {self.holdout}: the best epoch is chosen on it.")
 
 
 @dataclass(frozen=True, kw_only=True)
