@@ -11,8 +11,7 @@ from torch.optim import SGD
 
 from lethe import _launched, models
 from lethe._check import LetheError
-from lethe.anytime import MegabatchStream, cumulative_error
-from lethe.anytime._replay import parse_replay
+from lethe.anytime import cumulative_error
 from lethe.data import DataConfig, ImageSet, batches, image_side, load, steps_per_epoch
 from lethe.engine import (
     Compute,
@@ -70,16 +69,8 @@ class AlmaRecipe(Recipe):
         if _launched.count() > 1:
             raise LetheError("anytime learning runs on one device so far: start it without torchrun.")
         device, options = self.run.torch_device(), self.resolved().options()
-        splits = load(self.data).to(device)
-        stream = MegabatchStream(
-            splits.train,
-            self.stream.megabatches,
-            replay=parse_replay(self.stream.replay),
-            validation=self.stream.holdout,
-            seed=self.data.split_seed,
-        )
-        if any(len(megabatch.validation) == 0 for megabatch in stream):
-            raise LetheError("a megabatch has no validation image: ask for fewer megabatches or a larger --holdout.")
+        splits = load(self.data, file_order=self.stream.in_file_order).to(device)
+        stream = self.stream.build(splits, self.data)
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         side = image_side(self.data)
