@@ -16,9 +16,9 @@ from lethe.recipes._load_model import checkpoint_of
 USAGE = """usage: lethe export RUN [--checkpoint best] [--out FILE]
 
 Writes a run's weights as safetensors: best (the default, chosen on validation images), best-stable, last, or of an
-anytime run megabatch-N, the last of which is the default. The file loads into the network that lethe.models.build makes of the run's model options, which
-its metadata hold beside the images' size; normalisation is among the weights. Without --out it is
-RUN/CHECKPOINT.safetensors."""
+anytime run megabatch-N, the last of which is the default. The file loads into the network that lethe.models.build makes
+of the run's model options, which its metadata hold beside the images' size; normalisation is among the weights.
+Without --out it is RUN/CHECKPOINT.safetensors."""
 
 
 def command(words: list[str]) -> int:

@@ -14,8 +14,7 @@ from torch.optim import SGD, Optimizer
 
 from lethe import _launched, models
 from lethe._check import LetheError, at_least, one_of
-from lethe.anytime import MegabatchStream, cumulative_error, generalisation_gap, learning_speed
-from lethe.anytime._replay import parse_replay
+from lethe.anytime import cumulative_error, generalisation_gap, learning_speed
 from lethe.attacks import PGD
 from lethe.data import DataConfig, ImageSet, Splits, batches, image_side, load
 from lethe.engine import (
@@ -173,16 +172,8 @@ class AnytimeRecipe(Recipe):
         if _launched.count() > 1:
             raise LetheError("anytime learning runs on one device so far: start it without torchrun.")
         device, options = self.run.torch_device(), self.resolved().options()
-        splits = load(self.data).to(device)
-        stream = MegabatchStream(
-            splits.train,
-            self.stream.megabatches,
-            replay=parse_replay(self.stream.replay),
-            validation=self.stream.holdout,
-            seed=self.data.split_seed,
-        )
-        if any(len(megabatch.validation) == 0 for megabatch in stream):
-            raise LetheError("a megabatch has no validation image: ask for fewer megabatches or a larger --holdout.")
+        splits = load(self.data, file_order=self.stream.in_file_order).to(device)
+        stream = self.stream.build(splits, self.data)
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         model = self.network(splits)
@@ -228,7 +219,7 @@ class AnytimeRecipe(Recipe):
 
         def born(seed: int) -> nn.Module:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
+                torch.default_generator.manual_seed(seed)  # the CPU's, which draws them, alone
                 return self.network(splits)
 
         return born

@@ -83,7 +83,11 @@ def carry_state(before: Optimizer, optimizer: Optimizer) -> None:
 
 
 def last_rates(scheduler: StepScheduler) -> list[float]:
-    """With which learning rates the last step was made."""
-    step = max(0, scheduler.last_epoch - 1)
-    rates = [scheduler.config.rate(float(base), step, scheduler.steps_per_epoch) for base in scheduler.base_lrs]
-    return [float(rate) for rate in rates]
+    """With which learning rates the last step was made; before the first those that the schedule begins at.
+
+    Of a megabatch whose number of images was not known yet no step has been made when it is begun once more.
+    """
+    steps, highest = scheduler.last_epoch, [float(base) for base in scheduler.base_lrs]
+    if steps == 0:
+        return highest
+    return [scheduler.config.rate(rate, steps - 1, scheduler.steps_per_epoch) for rate in highest]
