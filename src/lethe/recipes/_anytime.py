@@ -163,8 +163,8 @@ class AnytimeRecipe(Recipe):
 
         After each megabatch a line with ``test/errors`` is added to the metrics. Beside it stand ``test/ece`` (expected
         calibration error), ``flops`` (of training and forgetting, counted; evaluation is not), ``flops_forgetting``,
-        ``seconds`` (of the training steps), ``learning_speed`` (:func:`lethe.anytime.learning_speed`, of the accuracy
-        that the best epoch is chosen by) and ``gap`` (:func:`lethe.anytime.generalisation_gap`, at the best epoch).
+        ``learning_speed`` (:func:`lethe.anytime.learning_speed`, of the accuracy that the best epoch is chosen by) and
+        ``gap`` (:func:`lethe.anytime.generalisation_gap`, at the best epoch). An epoch's line has its ``seconds``.
 
         Each megabatch starts from the best model of the one before, chosen on its validation images, with an optimizer
         and schedule that are fresh, as in ALMA's own code, or carried, as ``megabatch`` says.
@@ -256,5 +256,4 @@ class AnytimeRecipe(Recipe):
             "flops_forgetting": forgetting,
             "learning_speed": learning_speed([record[metric] for record in epochs]),
             "gap": generalisation_gap(best["train/accuracy"], best[metric]),
-            "seconds": round(sum(record["seconds"] for record in epochs), 3),
         }

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lethe.report._sections import Section
+from lethe.report._section import Section
 
 
 def print_sections(made: Sequence[Section], console: Console) -> None:
