@@ -164,7 +164,8 @@ def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
     differing = [
         (section, key)
         for section, key, value in _flat(options)
-        if any(_differs(other, section, key, value, same=other["recipe"] == recipe) for other in everyone)
+        if section != "learning"  # of which the name says it
+        and any(_differs(other, section, key, value, same=other["recipe"] == recipe) for other in everyone)
     ]
     if not differing:
         return name
