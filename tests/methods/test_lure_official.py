@@ -134,6 +134,7 @@ def test_momentum_is_kept_where_the_default_clears_it():
         (lambda: LURE(official=True, ties="first"), "leave select and ties out"),
         (lambda: LURE(ties="none"), "unknown ties"),
         (lambda: LUREConfig(official=True, snip_images=7), "leave snip_images"),
+        (lambda: LUREConfig(official=True, ties="first"), "leave snip_images"),
         (lambda: LUREConfig(official=True, snip_on="replayed"), "leave snip_images"),
         (lambda: LUREConfig(snip_on="old"), "unknown snip_on"),
         (lambda: LUREConfig(keep=0.7, fraction=0.3), "leave one out"),

@@ -163,6 +163,14 @@ def test_officially_the_images_are_augmented_and_otherwise_not(monkeypatch):
     assert torch.equal(torch.cat([x for x, _ in batches]), splits.train.images[360:488])
 
 
+def test_officially_it_can_be_made_to_look_at_the_new_images(monkeypatch):
+    recipe = dataclasses.replace(large(True, "full"), lure=LUREConfig(official=True, snip_on="current"))
+    at, splits = between(recipe, megabatch=2)
+    ((images, _),) = looked_at(recipe, monkeypatch, at)
+    assert torch.equal(images, splits.train.images[360:460])
+    assert recipe.images_seen(180, 540) == 100
+
+
 def test_with_a_buffer_the_official_code_lists_the_new_images_first(monkeypatch):
     recipe = large(True, "published-buffer:10")
     at, splits = between(recipe, megabatch=2)

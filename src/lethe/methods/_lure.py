@@ -91,9 +91,9 @@ class LUREConfig:
     """The same from the other side: the share that is kept; none: fraction says it."""
     snip_images: int = 128
     """How many images the saliency is measured on."""
-    snip_on: str = "current"
+    snip_on: str | None = None
     """Which: the first of the new megabatch (current), or drawn from all that is trained on, the replayed among it
-    (replayed)."""
+    (replayed); none: current, or with official the first of the training set as the published code lists it."""
     ties: str = "all"
     """Of weights that equal the threshold all go, as published, or the first, which makes the share exact."""
     official: bool = False
@@ -108,13 +108,14 @@ class LUREConfig:
             if self.fraction != LUREConfig.fraction:
                 raise LetheError("keep and fraction say the same from two sides: leave one out.")
         at_least("snip_images", self.snip_images, 1)
-        one_of("snip_on", self.snip_on, SNIP_ON)
+        if self.snip_on is not None:
+            one_of("snip_on", self.snip_on, SNIP_ON)
         one_of("ties", self.ties, TIES)
-        fixed = (self.snip_images, self.snip_on, self.ties)
-        if self.official and fixed != (LUREConfig.snip_images, LUREConfig.snip_on, LUREConfig.ties):
+        fixed = (self.snip_images, self.snip_on == "replayed", self.ties)
+        if self.official and fixed != (LUREConfig.snip_images, False, LUREConfig.ties):
             raise LetheError(
-                "official says by itself which images it looks at and what ties do: leave snip_images, snip_on and "
-                "ties out."
+                "official looks at 100 images and forgets all ties: leave snip_images and ties out, and snip_on, or "
+                "set it to current (-snip_no_replay of the published code)."
             )
 
     @property
@@ -125,5 +126,5 @@ class LUREConfig:
     def images_seen(self, new: int, train: int) -> int:
         """How many of so many new and so many training images the saliency is measured on."""
         if self.official:
-            return min(OFFICIAL_IMAGES, train)
-        return min(self.snip_images, new if self.snip_on == "current" else train)
+            return min(OFFICIAL_IMAGES, new if self.snip_on == "current" else train)
+        return min(self.snip_images, train if self.snip_on == "replayed" else new)

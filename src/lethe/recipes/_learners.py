@@ -74,21 +74,22 @@ class LureRecipe(AnytimeRecipe):
             found = batches(seen, OFFICIAL_IMAGES, shuffle=at.generator, augment=self.data.augmentation(), order=order)
             lure = LURE(o.share, generator=at.generator, official=True)
             return lure.forget(at.model, islice(found, 1), optimizer=at.optimizer)
-        if o.snip_on == "current":
-            seen = at.new.subset(list(range(min(o.snip_images, len(at.new)))))
+        if o.snip_on == "replayed":
+            seen = at.train.subset(torch.randperm(len(at.train), generator=at.generator)[: o.snip_images])
         else:
-            drawn = torch.randperm(len(at.train), generator=at.generator)[: o.snip_images]
-            seen = at.train.subset(drawn)
+            seen = at.new.subset(list(range(min(o.snip_images, len(at.new)))))
         lure = LURE(o.share, select=self.forgettable.selector(), generator=at.generator, ties=o.ties)
         return lure.forget(at.model, batches(seen, self.schedule.batch_size), optimizer=at.optimizer)
 
     def _officially_first(self, at: Between) -> ImageSet:
         """The first images of the training set as LURE's code lists it.
 
-        With full replay, or that of the megabatch before, the oldest come first; with a buffer the new ones.
+        With full replay, or that of the megabatch before, the oldest come first; with a buffer, or with -snip_no_replay
+        of that code, the new ones.
         """
         new, train = len(at.new), len(at.train)
-        replayed = list(range(new, train)) if self.stream.replay in ("full", "previous") else []
+        oldest_first = self.stream.replay in ("full", "previous") and self.lure.snip_on != "current"
+        replayed = list(range(new, train)) if oldest_first else []
         listed = [*replayed, *range(new)]
         return at.train.subset(listed[: self.images_seen(new, train)])
 
