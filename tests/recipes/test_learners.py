@@ -346,9 +346,12 @@ def test_what_cannot_be_done_is_told_before_anything_is_written(kind, sections, 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: AlmaRecipe(attack=PGD(epsilon=0.1)), "would be ignored: add --adversarial"),
-        (lambda: AlmaRecipe(amp=AMPUnderAttackConfig(amp_epsilon=0.3)), "would be ignored: add --optimizer-rule amp"),
-        (lambda: AlmaRecipe(sam=SAMConfig(rho=0.3)), "would be ignored: add --optimizer-rule sam"),
+        (lambda: AlmaRecipe(attack=PGD(epsilon=0.1)), "epsilon is of adversarial training: add --adversarial"),
+        (
+            lambda: AlmaRecipe(amp=AMPUnderAttackConfig(amp_epsilon=0.3)),
+            "amp_epsilon is of AMP: add --optimizer-rule amp",
+        ),
+        (lambda: AlmaRecipe(sam=SAMConfig(rho=0.3)), "rho is of SAM: add --optimizer-rule sam"),
         (lambda: LearningConfig(optimizer_rule="adam"), "unknown optimizer_rule 'adam'"),
         (lambda: MegabatchConfig(lr_state="kept"), "unknown lr_state 'kept'"),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -61,6 +61,13 @@ class LearningConfig:
         at_least("eval_steps", self.eval_steps, 1)
 
 
+def _refuse(options: PGD | AMPUnderAttackConfig | SAMConfig, default: object, what: str) -> None:
+    """Raise where options are given that nothing would read."""
+    given = [field.name for field in fields(options) if getattr(options, field.name) != getattr(default, field.name)]
+    if given:
+        raise LetheError(f"{given[0]} is of {what}, or leave it out.")
+
+
 @dataclass(frozen=True)
 class Costs:
     """Floating-point operations for one image: of a training step, and of looking at it before a forgetting."""
@@ -94,13 +101,12 @@ class AnytimeRecipe(Recipe):
         if self.attack.targeted:
             raise LetheError("targeted would train on images that were made easier: leave it out.")
         rule = self.learning.optimizer_rule
-        for given, default, wanted, there in (
-            (self.attack, ATTACK, "--adversarial", self.learning.adversarial),
-            (self.amp, AMPUnderAttackConfig(), "--optimizer-rule amp", rule == "amp"),
-            (self.sam, SAMConfig(), "--optimizer-rule sam", rule == "sam"),
-        ):
-            if given != default and not there:
-                raise LetheError(f"{given} would be ignored: add {wanted}, or leave its options out.")
+        if not self.learning.adversarial:
+            _refuse(self.attack, ATTACK, "adversarial training: add --adversarial")
+        if rule != "amp":
+            _refuse(self.amp, AMPUnderAttackConfig(), "AMP: add --optimizer-rule amp")
+        if rule != "sam":
+            _refuse(self.sam, SAMConfig(), "SAM: add --optimizer-rule sam")
 
     @abstractmethod
     def between(self, at: Between) -> object | None:
