@@ -34,7 +34,7 @@ def test_learners_are_compared_with_errors_costs_and_curves(lethe_command):
         for name in ("alma", "random-forgetting"):
             words = ("anytime", name, *SMALL, "--seed", seed, "--out", f"runs/{name}{seed}")
             assert lethe_command(*words)[0] == 0
-    status, output, errors = lethe_command("report", "runs", "--out", "report")
+    status, _, errors = lethe_command("report", "runs", "--out", "report")
     assert (status, errors) == (0, "")
     table = Path("report/table.md").read_text()
     for column in ("cumulative error, images", "cumulative error, %", "final error, %", "learning speed, %", "TFLOPs"):
