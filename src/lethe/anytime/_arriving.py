@@ -97,7 +97,7 @@ class ArrivingMegabatches:
         classes: int | None = None,
         idle_minutes: float | None = None,
         poll_seconds: float = 1.0,
-        settle_seconds: float = 3.0,
+        settle_seconds: float = 2.0,
         read_folder: Callable[[Path], tuple[NDArray[Any], NDArray[Any]]] | None = None,
     ) -> None:
         self.folder = Path(folder)
