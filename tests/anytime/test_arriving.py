@@ -267,6 +267,38 @@ def test_a_stream_goes_on_from_its_state_and_needs_only_files_that_are_replayed(
     assert [(pixels(m.train), pixels(m.validation)) for m in (three.take(2), three.take(3))] == numbers[2:]
 
 
+def test_a_folder_that_is_gone_for_a_while_is_waited_for_and_one_that_cannot_be_read_is_told_of(tmp_path):
+    def unreadable(path):
+        raise PermissionError(13, "Permission denied")
+
+    incoming, told = tmp_path / "incoming", []
+    incoming.mkdir()
+    stream = ArrivingMegabatches(incoming, read_folder=unreadable, **QUICK)
+    stream.on_damaged = lambda *what: told.append(what)
+    incoming.rename(tmp_path / "away")
+    assert stream.take(0) is None
+    assert not stream.ended
+    (tmp_path / "away").rename(incoming)
+    (incoming / "a").mkdir()
+    assert stream.take(0) is None
+    assert told == [("a", "it cannot be read (Permission denied)")]
+    write(incoming, "b.npz", arrays(0, 10))
+    assert stream.take(0) is not None
+
+
+def test_a_damaged_file_that_cannot_be_moved_is_passed_over(tmp_path):
+    (tmp_path / "damaged").touch()  # in the way of the folder
+    (tmp_path / "a.npz").write_bytes(b"")
+    told = []
+    stream = ArrivingMegabatches(tmp_path, **QUICK)
+    stream.on_damaged = lambda *what: told.append(what)
+    assert stream.take(0) is None
+    assert stream.take(0) is None
+    assert len(told) == 1
+    write(tmp_path, "b.npz", arrays(0, 10))
+    assert stream.take(0) is not None
+
+
 @settings(deadline=None, max_examples=30)
 @given(
     sizes=st.lists(st.integers(4, 30), min_size=1, max_size=5),

@@ -284,7 +284,7 @@ def test_a_run_that_is_told_to_stop_while_it_waits_does_so_and_goes_on(
     folder, run = tmp_path / "incoming", tmp_path / "run"
     folder.mkdir()
     shutil.copy(megabatches / "a.npz", folder)
-    kill = {"file": str(run / "checkpoints" / "published.pt"), "changes": 1, "seconds": 0.4, "number": signal.SIGTERM}
+    kill = {"file": str(run / "checkpoints" / "published.pt"), "changes": 1, "seconds": 1.5, "number": signal.SIGTERM}
     stopped = zygote((*WORDS, "--arrivals", folder, "--out", run), kill)
     assert (stopped["status"], stopped["errors"]) == (128 + signal.SIGTERM, "")
     assert "waiting for megabatch 2 in " in stopped["output"]
