@@ -97,7 +97,7 @@ class ArrivingMegabatches:
         classes: int | None = None,
         idle_minutes: float | None = None,
         poll_seconds: float = 1.0,
-        settle_seconds: float = 3.0,
+        settle_seconds: float = 2.0,
         read_folder: Callable[[Path], tuple[NDArray[Any], NDArray[Any]]] | None = None,
     ) -> None:
         self.folder = Path(folder)
@@ -205,9 +205,13 @@ class ArrivingMegabatches:
 
     def _candidates(self) -> list[Path]:
         known = {one.name for one in self._arrived} | self._passed_over
+        try:
+            there = list(self.folder.iterdir())
+        except OSError:  # a network's folder that is gone for a while
+            return []
         return sorted(
             path
-            for path in self.folder.iterdir()
+            for path in there
             if path.name not in known
             and not path.name.startswith(".")
             and (
@@ -217,8 +221,16 @@ class ArrivingMegabatches:
         )
 
     def _read(self, path: Path) -> Arrays:
-        read = self.read_folder if self.read_folder is not None and path.is_dir() else read_npz
-        return checked(*read(path), self.image_shape, self.classes)
+        if self.read_folder is None or not path.is_dir():
+            found = read_npz(path)
+        else:
+            try:
+                found = self.read_folder(path)
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise LetheError(f"it cannot be read ({error.strerror})") from error
+        return checked(*found, self.image_shape, self.classes)
 
     def _add(self, path: Path) -> None:
         images, labels = self._read(path)

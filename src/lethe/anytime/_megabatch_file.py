@@ -23,11 +23,12 @@ def read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
         LetheError: it is cut short, damaged, no such file, or holds pickled objects, which are not loaded.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened:  # which NumPy leaves open where it is no archive
+            file = np.load(opened, allow_pickle=False)
             return file["images"], file["labels"]
     except FileNotFoundError:
         raise
-    except KeyError as error:
+    except (KeyError, IndexError) as error:  # the latter of a file with a single array
         raise LetheError("it has no array 'images' or none called 'labels'") from error
     except Exception as error:  # what a damaged file makes a reader raise has no limits
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -30,13 +30,13 @@ class MegabatchStream:
     Args:
         dataset: a map-style data set (it has a length and is indexed by integers).
         megabatches: how many; their sizes differ by one at most.
-        megabatch_size: in place of it, how many images arrive at a time, training and validation images together, as
-            LURE's ``meta_batch_size``. Images that do not fill a last megabatch are left out: see :attr:`left_out`.
         replay: ``"full"``: all earlier images are trained on again; ``"none"``; ``"previous"``: those of the
             megabatch before; :class:`Buffer`: a fixed number, sampled; :class:`GrowingBuffer`: as published.
         validation: share of each megabatch that is held out, in [0, 1).
         seed: of the permutation and of what a buffer keeps. None: the order of the data set, with the validation
             images at its end, as in LURE's code.
+        megabatch_size: in place of it, how many images arrive at a time, training and validation images together, as
+            LURE's ``meta_batch_size``. Images that do not fill a last megabatch are left out: see :attr:`left_out`.
         shots: keep, of each megabatch's training images and of its validation images, the first so many of each
             class, in the order of the stream; None: all. It needs labels.
         balanced: whether each megabatch has each class's share, to one image; the validation images come from the
@@ -59,10 +59,10 @@ class MegabatchStream:
         dataset: Dataset[Any],
         megabatches: int | None = None,
         *,
-        megabatch_size: int | None = None,
         replay: str | Replay = "full",
         validation: float = 0.1,
         seed: int | None = 0,
+        megabatch_size: int | None = None,
         shots: int | None = None,
         balanced: bool = False,
         validation_dataset: Dataset[Any] | None = None,
