@@ -7,7 +7,7 @@ import pytest
 from lethe.engine import RunConfig
 from lethe.recipes import AlmaRecipe, LureRecipe, StreamConfig
 from lethe.recipes._anytime import LearningConfig
-from lethe.report import draw, group_runs, sections, with_differences, with_intervals
+from lethe.report import draw, group_runs, markdown, sections, with_differences, with_intervals
 from lethe.report._curves import band
 
 STREAM = StreamConfig(megabatches=2)
@@ -16,7 +16,7 @@ STREAM = StreamConfig(megabatches=2)
 def line(number, errors, *, flops=None, images=100, **more):
     closing = {"megabatch": number, "test/errors": errors, "test/clean": 1 - errors / images, **more}
     if flops is not None:
-        closing |= {"flops": flops, "test_images": images, "learning_speed": 0.5, "test/ece": 0.1, "gap": 0.25}
+        closing |= {"flops": flops, "test_images": images, "learning_speed": 0.5, "test/ece": 0.1, "gap": 0.25} | more
     return closing
 
 
@@ -37,18 +37,19 @@ def seeded(kind, seed, **more):
 def test_errors_are_added_up_as_counts_and_as_shares_and_costs_are_told(finished_run):
     (section,) = sections(group_runs([finished_run("a", seeded(AlmaRecipe, 0), records(40, 20))]))
     assert "after each of 2 megabatches" in section.title
-    table = dict(zip(section.header[1:], section.rows[0].cells, strict=True))
-    assert table == {
+    (beside,) = section.beside
+    main, more = (dict(zip(s.header[1:], s.rows[0].cells, strict=True)) for s in (section, beside))
+    assert main == {
         "cumulative error, images": "60",
         "cumulative error, %": "60.0",
         "final error, %": "20.0",
-        "final calibration error, %": "10.0",
-        "final gap, %": "25.0",
-        "learning speed, %": "50.0",
+        "learning speed, %": "60.0",
         "TFLOPs": "6",
-        "minutes": "2",
         "n": "1",
     }
+    assert more == {"final calibration error, %": "10.0", "final gap, %": "25.0", "minutes": "2", "n": "1"}
+    written = markdown([section])
+    assert written.index("| TFLOPs |") < written.index("| final gap, % |")
     assert section.rows[0].values == [60.0]
     assert section.curves[0].x == [1.0, 2.0]
     compute, time = section.more
@@ -106,7 +107,7 @@ def test_robust_and_other_streams_have_tables_of_their_own(finished_run):
     ]
     made = sections(group_runs(runs))
     assert len(made) == 3
-    assert ["final robust accuracy, %" in section.header for section in made] == [False, True, False]
+    assert ["final robust accuracy, %" in section.beside[0].header for section in made] == [False, True, False]
     assert made[1].rows[0].label == "ALMA (warm start) under attack"
 
 

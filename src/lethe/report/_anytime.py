@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lethe.report._runs import Group
@@ -15,8 +16,9 @@ NOTES = {
     "cumulative error": "cumulative error: misclassified test images, summed over the megabatches; in %: of the test "
     "set, so up to 100 for each megabatch.",
     "learning speed": "learning speed: mean validation accuracy over a megabatch's epochs, mean over the megabatches.",
-    "TFLOPs": "TFLOPs: floating-point operations of training and forgetting, counted, in units of 10^12; minutes: of "
-    "the training steps.",
+    "TFLOPs": "TFLOPs: floating-point operations of training and forgetting, counted, in units of 10^12.",
+    "final gap": "gap: training minus validation accuracy at the epoch that was chosen.",
+    "minutes": "minutes: of the training steps.",
 }
 
 
@@ -27,15 +29,10 @@ def anytime_section(groups: Sequence[Group]) -> Section:
     others' cells are empty.
     """
     cells = [_cells(group) for group in groups]
-    header = [name for name in _COLUMNS if any(name in found for found in cells)]
-    rows, curves, costs, times = [], [], [], []
+    curves, costs, times = [], [], []
     for group, found in zip(groups, cells, strict=True):
         learnt = [_learnt(run) for run in group.runs]
         errors = [[1.0 - record["test/clean"] for record in run] for run in learnt]
-        counts = [float(sum(record["test/errors"] for record in run)) for run in learnt]
-        rows.append(
-            Row(group.label, [*(found.get(name, "") for name in header), str(len(learnt))], counts, group.seeds)
-        )
         curves.append(_along(group.label, [[float(record["megabatch"]) for record in run] for run in learnt], errors))
         times.append(_along(group.label, [_minutes(run) for run in group.runs], errors))
         if "TFLOPs" in found:
@@ -44,18 +41,26 @@ def anytime_section(groups: Sequence[Group]) -> Section:
     more = [Panel("Test error against compute", ("TFLOPs so far", y), costs)] if costs else []
     if all(curve.x[-1] > 0 for curve in times):
         more.append(Panel("Test error against time", ("minutes of training so far", y), times))
-    return Section(
-        f"Test error after each of {max(len(curve.x) for curve in curves)} megabatches, % ({data_of(groups[0])})",
-        ["method", *header, "n"],
-        rows,
-        ("megabatch", y),
-        curves,
-        ("cumulative error", "images"),
-        False,
-        [text for name, text in NOTES.items() if any(name in column for column in header)],
+    measure, axes = ("cumulative error", "images"), ("megabatch", y)
+
+    def table(title: str, columns: Sequence[str]) -> Section:
+        header = [name for name in columns if any(name in found for found in cells)]
+        rows = []
+        for group, found in zip(groups, cells, strict=True):
+            counts = [float(sum(record["test/errors"] for record in _learnt(run))) for run in group.runs]
+            row = [*(found.get(name, "") for name in header), str(len(counts))]
+            rows.append(Row(group.label, row, counts, group.seeds))
+        notes = [text for name, text in NOTES.items() if any(name in column for column in header)]
+        return Section(title, ["method", *header, "n"], rows, axes, [], measure, False, notes)
+
+    title = f"Test error after each of {max(len(curve.x) for curve in curves)} megabatches, % ({data_of(groups[0])})"
+    return replace(
+        table(title, [name for name in _COLUMNS if name not in _BESIDE]),
+        curves=curves,
         bounds=(0.0, _most(groups)),
         band="interval",
         more=more,
+        beside=[table("After the last of them, and the time that all took", _BESIDE)],
     )
 
 
@@ -102,6 +107,8 @@ _COLUMNS: dict[str, tuple[Callable[[Sequence[float]], str], str]] = {
     "minutes": (_rounded, "seconds"),
 }
 """How each is written, and what the runs must have measured for it."""
+_BESIDE = ("final robust accuracy, %", "final calibration error, %", "final gap, %", "minutes")
+"""Those that have a table of their own, because one would be too wide for a terminal."""
 
 
 def _learnt(run: Run) -> Run:

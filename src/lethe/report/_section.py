@@ -75,6 +75,7 @@ class Section:
         band: around a curve of several seeds: ``"range"``, from the least to the largest, or ``"interval"``, the mean's
             95 % interval.
         more: plots beside the first.
+        beside: tables of what else was measured of the same rows, with no curves of their own.
     """
 
     title: str
@@ -88,10 +89,16 @@ class Section:
     bounds: tuple[float | None, float | None] = (None, None)
     band: str = "range"
     more: list[Panel] = field(default_factory=list)
+    beside: list[Section] = field(default_factory=list)
 
     def limits(self) -> tuple[float | None, float | None]:
         """The bounds; a percentage that has none of its own lies between 0 and 100."""
         return (0.0, 100.0) if self.measure[1] == "%" and self.bounds == (None, None) else self.bounds
+
+
+def tables(made: Sequence[Section]) -> list[Section]:
+    """Each section, and after it what stands beside it: all that is a table."""
+    return [table for section in made for table in (section, *section.beside)]
 
 
 def spread(values: Sequence[float]) -> str:
