@@ -40,10 +40,10 @@ def test_errors_are_added_up_as_counts_and_as_shares_and_costs_are_told(finished
     (beside,) = section.beside
     main, more = (dict(zip(s.header[1:], s.rows[0].cells, strict=True)) for s in (section, beside))
     assert main == {
-        "cumulative error, images": "60",
-        "cumulative error, %": "60.0",
-        "final error, %": "20.0",
-        "learning speed, %": "60.0",
+        "errors, images": "60",
+        "errors, %": "60.0",
+        "final, %": "20.0",
+        "speed, %": "60.0",
         "TFLOPs": "6",
         "n": "1",
     }
@@ -77,7 +77,7 @@ def test_seeds_have_a_mean_a_deviation_a_bounded_interval_and_a_paired_differenc
     (section,) = sections(group_runs(runs))
     section = with_differences(with_intervals(section))
     alma = dict(zip(section.header[1:], section.rows[0].cells, strict=True))
-    assert alma["cumulative error, images"] == "95 ± 120"
+    assert alma["errors, images"] == "95 ± 120"
     assert alma["cumulative error, images: mean (95 % interval)"] == "95.0 (0.0 to 200.0)"  # of 2 times 100 images
     assert section.notes[-1] == (
         "Cumulative error, LURE minus ALMA (warm start): -2.0 images "

@@ -13,9 +13,9 @@ from lethe.report._section import Curve, Panel, Row, Section, data_of, spread
 
 Run = list[dict[str, Any]]
 NOTES = {
-    "cumulative error": "cumulative error: misclassified test images, summed over the megabatches; in %: of the test "
-    "set, so up to 100 for each megabatch.",
-    "learning speed": "learning speed: mean validation accuracy over a megabatch's epochs, mean over the megabatches.",
+    "errors": "errors: misclassified test images summed over the megabatches, the cumulative error; in %: of the test "
+    "set, so up to 100 for each megabatch. final: error after the last.",
+    "speed": "speed of learning: mean validation accuracy over a megabatch's epochs, mean over the megabatches.",
     "TFLOPs": "TFLOPs: floating-point operations of training and forgetting, counted, in units of 10^12.",
     "final gap": "gap: training minus validation accuracy at the epoch that was chosen.",
     "minutes": "minutes: of the training steps.",
@@ -68,13 +68,13 @@ def _cells(group: Group) -> dict[str, str]:
     """By column what is known of the group."""
     learnt = [_learnt(run) for run in group.runs]
     read: dict[str, Callable[[Run], float]] = {
-        "cumulative error, images": lambda run: sum(record["test/errors"] for record in run),
-        "cumulative error, %": lambda run: sum(1.0 - record["test/clean"] for record in run),
-        "final error, %": lambda run: 1.0 - float(run[-1]["test/clean"]),
+        "errors, images": lambda run: sum(record["test/errors"] for record in run),
+        "errors, %": lambda run: sum(1.0 - record["test/clean"] for record in run),
+        "final, %": lambda run: 1.0 - float(run[-1]["test/clean"]),
         "final robust accuracy, %": lambda run: float(run[-1]["test/robust"]),
         "final calibration error, %": lambda run: float(run[-1]["test/ece"]),
         "final gap, %": lambda run: float(run[-1]["gap"]),
-        "learning speed, %": lambda run: statistics.fmean(record["learning_speed"] for record in run),
+        "speed, %": lambda run: statistics.fmean(record["learning_speed"] for record in run),
         "TFLOPs": lambda run: _teraflops(run)[-1],
     }
     found = {}
@@ -96,13 +96,13 @@ def _rounded(values: Sequence[float]) -> str:
 
 
 _COLUMNS: dict[str, tuple[Callable[[Sequence[float]], str], str]] = {
-    "cumulative error, images": (_whole, "test/errors"),
-    "cumulative error, %": (spread, "test/clean"),
-    "final error, %": (spread, "test/clean"),
+    "errors, images": (_whole, "test/errors"),
+    "errors, %": (spread, "test/clean"),
+    "final, %": (spread, "test/clean"),
     "final robust accuracy, %": (spread, "test/robust"),
     "final calibration error, %": (spread, "test/ece"),
     "final gap, %": (spread, "gap"),
-    "learning speed, %": (spread, "learning_speed"),
+    "speed, %": (spread, "learning_speed"),
     "TFLOPs": (_rounded, "flops"),
     "minutes": (_rounded, "seconds"),
 }
