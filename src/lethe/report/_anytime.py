@@ -60,7 +60,7 @@ def anytime_section(groups: Sequence[Group]) -> Section:
         bounds=(0.0, _most(groups)),
         band="interval",
         more=more,
-        beside=[table("After the last of them, and the time that all took", _BESIDE)],
+        beside=[table("After the last of them, and what all took", _BESIDE)],
     )
 
 
@@ -107,7 +107,7 @@ _COLUMNS: dict[str, tuple[Callable[[Sequence[float]], str], str]] = {
     "minutes": (_rounded, "seconds"),
 }
 """How each is written, and what the runs must have measured for it."""
-_BESIDE = ("final robust accuracy, %", "final calibration error, %", "final gap, %", "minutes")
+_BESIDE = ("final robust accuracy, %", "final calibration error, %", "final gap, %", "TFLOPs", "minutes")
 """Those that have a table of their own, because one would be too wide for a terminal."""
 
 

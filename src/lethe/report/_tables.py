@@ -17,7 +17,7 @@ def print_sections(made: Sequence[Section], console: Console) -> None:
     for section in tables(made):
         table = Table(title=section.title, title_justify="left", title_style="bold")
         for column, name in enumerate(section.header):
-            table.add_column(name, justify="left" if column == 0 else "right", min_width=1 if column else 17)
+            table.add_column(name, justify="left" if column == 0 else "right", min_width=0 if column else 17)
         for row in section.rows:
             table.add_row(row.label, *row.cells)
         console.print(table)
