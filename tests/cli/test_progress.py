@@ -165,3 +165,33 @@ def test_in_a_log_the_view_has_a_line_for_each_finished_run():
     assert lines[0] == "A heading."
     assert [line.split()[0] for line in lines[1:]] == ["fomo", "amp-seed0", "amp-seed1"]
     assert all(line.endswith(" s left") for line in lines[1:])
+
+
+def test_a_stream_of_unknown_length_says_so_and_which_megabatch_it_is_at(clock):
+    console = Console(file=io.StringIO(), width=60)
+    observer = ProgressObserver(console)
+    observer.begin("lure", None)
+    observer.step(0)
+    observer.megabatch(3, None)
+    clock[0] += 20.0
+    observer.step(1)
+    observer.record(record(1, megabatch=3))
+    observer.record({"megabatch": 3, "test/errors": 25, "test/clean": 0.75})
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].startswith("[1/?, no end known] megabatch 3 of ?, epoch 1, loss 0.500")
+    assert lines[1].startswith("[1/?, no end known] megabatch 3: test error 25.0% (25 images)")
+    assert "left" not in lines[0]
+
+
+@pytest.mark.parametrize("epochs", [None, 8])
+def test_a_terminal_shows_which_megabatch_is_learnt(epochs):
+    console = Console(file=io.StringIO(), force_terminal=True, width=160)
+    observer = ProgressObserver(console)
+    observer.begin("lure", epochs)
+    observer.megabatch(2, None if epochs is None else 4)
+    observer.step(1.5)
+    observer.end("")
+    text = console.file.getvalue()
+    assert ("megabatch 2 of ?, epoch 1.5" in text) == (epochs is None)
+    assert ("megabatch 2 of 4, epoch 1.5/8" in text) == (epochs is not None)
+    assert ("no end known" in text) == (epochs is None)

@@ -9,6 +9,7 @@ from lethe.engine import RunDirectory, save_checkpoint
 from lethe.evaluate import accuracy
 from lethe.models import ModelConfig, build
 from lethe.recipes import AlmaRecipe, FOMORecipe, SGDRecipe, load_model
+from lethe.recipes._load_model import checkpoint_of
 
 
 def test_a_loaded_model_has_the_accuracies_that_were_recorded(tiny, tmp_path):
@@ -32,8 +33,21 @@ def test_a_model_of_an_anytime_run(tiny, tmp_path):
 
 def test_a_checkpoint_that_is_not_there_is_an_error_that_names_those_that_are(tiny, tmp_path):
     tiny(AlmaRecipe, tmp_path / "run").execute()
-    with pytest.raises(lethe.LetheError, match="no checkpoint 'best'; it has: last, megabatch-1, megabatch-2"):
-        load_model(tmp_path / "run")
+    with pytest.raises(lethe.LetheError, match="no checkpoint 'megabatch-3'; it has: last, megabatch-1, megabatch-2"):
+        load_model(tmp_path / "run", "megabatch-3")
+
+
+def test_the_best_of_an_anytime_run_is_that_after_its_last_megabatch(tmp_path):
+    directory = RunDirectory.create(tmp_path / "run", AlmaRecipe().options(), torch.device("cpu"))
+    assert checkpoint_of(directory, "best") == "best"  # which is not there, and that is told
+    network = build(ModelConfig(), *facts("digits"))
+    for number in (1, 2, 9, 10):
+        save_checkpoint(directory.checkpoint(f"megabatch-{number}"), {"model": network.state_dict()})
+    (directory.path / "checkpoints" / "megabatch-x.pt").write_bytes(b"")
+    assert checkpoint_of(directory, "best") == "megabatch-10"
+    assert checkpoint_of(directory, "megabatch-2") == "megabatch-2"
+    x = torch.rand(2, 1, 8, 8)
+    assert torch.equal(load_model(tmp_path / "run")(x), network.eval()(x))
 
 
 @pytest.mark.parametrize(("name", "image_size"), [("test_vit", None), ("test_vit", 16), ("test_resnet", None)])

@@ -78,20 +78,6 @@ def measured(prefix, validation_robust, test_robust, validation_clean, test_clea
     }
 
 
-def test_anytime_runs_add_their_errors_up(finished_run):
-    recipe = AlmaRecipe(data=DataConfig(validation_size=0, test_size=100))
-    records = [
-        {"megabatch": 1, "epoch": 1, "train/loss": 1.0},
-        {"megabatch": 1, "test/errors": 40, "test/clean": 0.6},
-        {"megabatch": 2, "test/errors": 20, "test/clean": 0.8},
-    ]
-    (section,) = sections(group_runs([finished_run("alma", recipe, records)]))
-    assert section.rows[0].cells == ["60", "30.0", "20.0", "1"]
-    assert section.rows[0].values == [60.0]
-    assert "after each of 2 megabatches" in section.title
-    assert section.curves[0].x == [1, 2]
-
-
 def test_each_kind_of_run_has_its_own_section(finished_run):
     robust = [{"epoch": 1, **measured("", 0.5, 0.4, 0.9, 0.8)}]
     anytime = [{"megabatch": 1, "test/errors": 1, "test/clean": 0.9}]

@@ -1,7 +1,19 @@
 """Anytime learning: data arrives in megabatches, and a model is due after each."""
 
-from lethe.anytime._metrics import cumulative_error
-from lethe.anytime._replay import Buffer, Replay
-from lethe.anytime._stream import Megabatch, MegabatchStream
+from lethe.anytime._arriving import ArrivingMegabatches
+from lethe.anytime._megabatch import Megabatch
+from lethe.anytime._metrics import cumulative_error, generalisation_gap, learning_speed
+from lethe.anytime._replay import Buffer, GrowingBuffer, Replay
+from lethe.anytime._stream import MegabatchStream
 
-__all__ = ["Buffer", "Megabatch", "MegabatchStream", "Replay", "cumulative_error"]
+__all__ = [
+    "ArrivingMegabatches",
+    "Buffer",
+    "GrowingBuffer",
+    "Megabatch",
+    "MegabatchStream",
+    "Replay",
+    "cumulative_error",
+    "generalisation_gap",
+    "learning_speed",
+]

@@ -11,13 +11,14 @@ from lethe.cli._options import take
 from lethe.data import image_side
 from lethe.engine import RunDirectory
 from lethe.recipes import ALL_RECIPES, load_model, load_recipe
+from lethe.recipes._load_model import checkpoint_of
 
 USAGE = """usage: lethe export RUN [--checkpoint best] [--out FILE]
 
 Writes a run's weights as safetensors: best (the default, chosen on validation images), best-stable, last, or of an
-anytime run megabatch-N. The file loads into the network that lethe.models.build makes of the run's model options, which
-its metadata hold beside the images' size; normalisation is among the weights. Without --out it is
-RUN/CHECKPOINT.safetensors."""
+anytime run megabatch-N, the last of which is the default. The file loads into the network that lethe.models.build makes
+of the run's model options, which its metadata hold beside the images' size; normalisation is among the weights.
+Without --out it is RUN/CHECKPOINT.safetensors."""
 
 
 def command(words: list[str]) -> int:
@@ -27,12 +28,13 @@ def command(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(USAGE)
         return 0
-    checkpoint, out = take(words, "--checkpoint") or "best", take(words, "--out")
+    asked, out = take(words, "--checkpoint") or "best", take(words, "--out")
     if wrong := [word for word in words if word.startswith("-")]:
         raise LetheError(f"unknown option {wrong[0]!r}.{nearest(wrong[0], ['--checkpoint', '--out'])}")
     if len(words) != 1:
         raise LetheError(f"lethe export takes one run, got {' '.join(words)!r}.")
     directory = RunDirectory.open(Path(words[0]))
+    checkpoint = checkpoint_of(directory, asked)
     model = load_model(directory.path, checkpoint)
     path = directory.path / f"{checkpoint}.safetensors" if out is None else Path(out)
     config = directory.config()

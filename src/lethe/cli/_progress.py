@@ -42,12 +42,14 @@ class ProgressObserver(Observer):
         self.signals = StopSignals(self.say)
         self._bar: Progress | None = None
         self._started, self._last_line = 0.0, 0.0
-        self._epochs, self._done = 0, 0.0
+        self._epochs: int | None = None
+        self._done = 0.0
+        self._megabatch = ""
         self._first: float | None = None
         self._pace = Pace()
 
-    def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
-        """Say where the run goes, and start the bar."""
+    def begin(self, title: str, epochs: int | None, where: Path | None = None) -> None:
+        """Say where the run goes, and start the bar; where nobody knows how long it is, one that only moves."""
         self.where = where
         if where is not None:
             self.console.print(f"{title}: {where}", markup=False, soft_wrap=True)
@@ -56,16 +58,23 @@ class ProgressObserver(Observer):
             columns = (
                 TextColumn("[bold]{task.description}"),
                 BarColumn(bar_width=20),
-                TextColumn("epoch {task.completed:.1f}/{task.total:.0f}"),
+                TextColumn(
+                    "{task.fields[megabatch]}epoch {task.completed:.1f}" + ("" if epochs is None else f"/{epochs}")
+                ),
                 TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
+                *((TextColumn("left"), TimeRemainingColumn()) if epochs is not None else (TextColumn("no end known"),)),
                 TextColumn("{task.fields[pace]}"),
                 TextColumn("{task.fields[headline]}", table_column=Column(ratio=1, no_wrap=True)),  # what is left
             )
             self._bar = Progress(*columns, console=self.console, expand=True)
-            self._bar.add_task(title, total=epochs, pace="", headline="")
+            self._bar.add_task(title, total=epochs, pace="", headline="", megabatch="")
             self._bar.start()
+
+    def megabatch(self, number: int, expected: int | None) -> None:
+        """Say which, and of how many."""
+        self._megabatch = f"megabatch {number} of {'?' if expected is None else expected}"
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], megabatch=f"{self._megabatch}, ")
 
     def images(self, count: int) -> None:
         """What the pace is counted in."""
@@ -90,14 +99,17 @@ class ProgressObserver(Observer):
                 self._bar.console.print(headline(record))
             return
         now = time.monotonic()
-        finished = self._done >= self._epochs
+        finished = self._epochs is not None and self._done >= self._epochs
         if now - self._last_line >= LOG_INTERVAL_S or finished or "event" in record or "test/errors" in record:
             self._last_line = now
             progress = max(self._done - (self._first or 0.0), 1e-9)
-            left = (self._epochs - self._done) * (now - self._started) / progress
-            known = progress > 1e-3  # right after a resume there is nothing to reckon with
-            shown = [headline(record), str(self._pace), f"{left:.0f} s left" if known else ""]
-            line = f"[{self._done:.0f}/{self._epochs}] " + ", ".join(filter(None, shown))
+            left = ""
+            if self._epochs is not None and progress > 1e-3:  # right after a resume there is nothing to reckon with
+                left = f"{(self._epochs - self._done) * (now - self._started) / progress:.0f} s left"
+            megabatch = "" if "test/errors" in record else self._megabatch  # which says so itself
+            shown = [megabatch, headline(record), str(self._pace), left]
+            of = "?, no end known" if self._epochs is None else self._epochs
+            line = f"[{self._done:.0f}/{of}] " + ", ".join(filter(None, shown))
             self.console.print(line, markup=False, soft_wrap=True)
 
     def stop_asked(self) -> bool:

@@ -52,7 +52,9 @@ def command(words: list[str]) -> int:
 def _row(directory: RunDirectory) -> tuple[str, ...]:
     config, records = directory.config(), directory.records()
     epochs = f"{sum('train/loss' in record for record in records)}"
-    total = config["schedule"]["epochs"] * config.get("stream", {"megabatches": 1})["megabatches"]
+    stream = config.get("stream", {"megabatches": 1})
+    megabatches = None if stream.get("arrivals") or stream.get("megabatch_size") else stream["megabatches"]
+    total = "?" if megabatches is None else config["schedule"]["epochs"] * megabatches
     what, shown = _measured_along(records) if "stream" in config else _measured(records)
     seed = str(config["run"]["seed"])
     return config["recipe"], seed, f"{epochs}/{total}", _state(directory), what, *shown

@@ -1,5 +1,6 @@
 """Image sets, on the device or streamed from files: read, split, corrupted on demand, and cut into batches."""
 
+from lethe.data._arriving_folder import arriving_folder
 from lethe.data._augment import Augmentation
 from lethe.data._augmentations import AUGMENTATIONS, augmentation
 from lethe.data._batches import batches, steps_per_epoch
@@ -18,6 +19,7 @@ __all__ = [
     "RandomResizedCrop",
     "Splits",
     "StreamedSet",
+    "arriving_folder",
     "augmentation",
     "batches",
     "facts",

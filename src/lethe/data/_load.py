@@ -63,13 +63,17 @@ def facts(data: DataConfig | str) -> tuple[int, tuple[float, ...], tuple[float, 
     return 10, source.MEAN, source.STD
 
 
-def load(config: DataConfig) -> Splits:
+def load(config: DataConfig, *, file_order: bool = False) -> Splits:
     """Read, split, pool and corrupt as ``config`` says.
 
     Training and validation images come from the published training set (label noise falls on the training images
     alone), test images from the test set; digits has no published test set and is split in three. An image folder may
     have a validation part of its own. Its parts stay in memory, decoded, up to 1 GiB each, and are streamed beyond
     that; training images that are cropped at random from the whole file are streamed always.
+
+    Args:
+        config: which data, and how it is split.
+        file_order: whether the training images keep the order of the data set's files; else it is drawn, too.
 
     Raises:
         LetheError: files missing or damaged, or more images asked for than there are.
@@ -93,7 +97,8 @@ def load(config: DataConfig) -> Splits:
         validation, left = pool.subset(order[:validation_size]), order[validation_size:]
     train_size = len(left) if config.train_size is None else config.train_size
     _require("train_size", train_size, len(left))
-    train = with_label_noise(pool.subset(left[:train_size]), config.label_noise, generator)
+    chosen = left[:train_size].sort().values if file_order else left[:train_size]
+    train = with_label_noise(pool.subset(chosen), config.label_noise, generator)
     if config.dataset in FROM_FOLDERS:
         train = train if config.augment == "random-resized-crop" else _in_memory(train)
         validation, test = _in_memory(validation), _in_memory(test)
@@ -127,17 +132,25 @@ def _read(config: DataConfig) -> tuple[ImageSet, ImageSet | None, ImageSet | Non
     return train, None, test
 
 
+def class_numbers(config: DataConfig) -> dict[str, int]:
+    """The class of each class folder that is read, of a data set of folders.
+
+    Raises:
+        LetheError: no data_dir, or not the folders that there must be.
+    """
+    train = _image_folder.parts(config.data_dir, config.dataset)["train"]
+    if config.dataset == "restricted-imagenet":
+        return _restricted_imagenet.grouped_folders(train, config.restricted_classes)
+    return {name: index for index, name in enumerate(_image_folder.class_names(train))}
+
+
 def _read_folders(config: DataConfig) -> tuple[ImageSet, ImageSet | None, ImageSet]:
     if config.download:
         raise LetheError(f"{config.dataset} cannot be fetched from here: name its folder with --data-dir.")
-    folders = _image_folder.parts(config.data_dir, config.dataset)
-    if config.dataset == "restricted-imagenet":
-        number = _restricted_imagenet.grouped_folders(folders["train"], config.restricted_classes)
-    else:
-        names = _image_folder.class_names(folders["train"])
-        number = {name: index for index, name in enumerate(names)}
+    folders, number = _image_folder.parts(config.data_dir, config.dataset), class_numbers(config)
+    if config.dataset != "restricted-imagenet":
         for folder in folders.values():
-            _image_folder.check_classes(folder, names)
+            _image_folder.check_classes(folder, list(number))
     classes, decode = len(set(number.values())), config.decoder()
     read = {
         name: _image_folder.read_part(folder, number, classes, decode, config.workers)

@@ -3,6 +3,7 @@
 from lethe.engine._checkpoint import load_checkpoint, save_checkpoint
 from lethe.engine._compute import Compute, ComputeConfig
 from lethe.engine._config import RunConfig
+from lethe.engine._flops import flops, step_flops
 from lethe.engine._last import kept_options
 from lethe.engine._loop import train_epoch
 from lethe.engine._method import NoMethod, WeightMethod
@@ -28,6 +29,7 @@ __all__ = [
     "Stopped",
     "Training",
     "WeightMethod",
+    "flops",
     "generators",
     "kept_options",
     "load_checkpoint",
@@ -35,5 +37,6 @@ __all__ = [
     "run_stream",
     "run_training",
     "save_checkpoint",
+    "step_flops",
     "train_epoch",
 ]

@@ -18,6 +18,7 @@ FREE: dict[str, tuple[str, ...]] = {
     "compute": ("devices", "strategy"),
     "evaluation": ("eval_batch_size",),
     "distillation": ("clean_teacher", "robust_teacher"),
+    "stream": ("arrivals", "idle_minutes"),
     "track": ("track", "track_project"),
 }
 """Options that may change between a stop and a resume: where things lie, on how many devices, who is told."""

@@ -10,8 +10,17 @@ from typing import Any
 class Observer:
     """Told how a run goes. This one looks away; a progress bar or a live table overrides what it needs."""
 
-    def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
-        """A run of so many epochs begins, in this folder (after a resume the first ``step`` says how far it is)."""
+    def begin(self, title: str, epochs: int | None, where: Path | None = None) -> None:
+        """A run begins, in this folder (after a resume the first ``step`` says how far it is).
+
+        Args:
+            title: of the run.
+            epochs: how many it has; None: nobody knows.
+            where: its folder.
+        """
+
+    def megabatch(self, number: int, expected: int | None) -> None:
+        """A megabatch is there, the so manieth, from 1, of so many; None: nobody knows of how many."""
 
     def images(self, count: int) -> None:
         """Each of the epochs to come trains on so many images."""

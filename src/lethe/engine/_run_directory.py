@@ -130,7 +130,7 @@ class RunDirectory:
         self._put("metrics.jsonl", "".join(json.dumps(record) + "\n" for record in records))
 
     def checkpoint(self, name: str) -> Path:
-        """Path of the checkpoint ``name``: last, last-previous, best, best-stable, megabatch-N."""
+        """Path of the checkpoint ``name``: last, last-previous, best, best-stable, megabatch-N, published."""
         return self.path / "checkpoints" / f"{name}.pt"
 
     def _write(self, name: str, content: dict[str, Any]) -> None:

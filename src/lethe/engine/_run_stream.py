@@ -8,9 +8,12 @@ from typing import Any
 
 from torch import nn
 
-from lethe.anytime import Megabatch, MegabatchStream
+from lethe._check import LetheError
+from lethe.anytime import ArrivingMegabatches, MegabatchStream
+from lethe.attacks import PGD
 from lethe.data import Augmentation, ImageSet, Splits
 from lethe.data._augment import none
+from lethe.engine._arrivals import Arrivals, Awaited, Known, wait_for
 from lethe.engine._checkpoint import save_checkpoint
 from lethe.engine._last import does_not_fit, load_last, save_last
 from lethe.engine._loop import train_epoch
@@ -21,6 +24,9 @@ from lethe.engine._saving import Saving, Stopped
 from lethe.engine._schedule import ScheduleConfig
 from lethe.engine._training import Training
 from lethe.evaluate import accuracy
+
+SET_ASIDE = "set_aside"
+"""What the name of a damaged file is called in the metrics."""
 
 
 @dataclass
@@ -44,14 +50,16 @@ class _Place:
 
 def run_stream(
     model: nn.Module,
-    start: Callable[[nn.Module, int], Training],
-    between: Callable[[nn.Module, ImageSet], object | None],
-    stream: MegabatchStream,
+    start: Callable[[nn.Module, int, int], Training],
+    between: Callable[[Training, ImageSet, ImageSet], object | None],
+    stream: MegabatchStream | ArrivingMegabatches,
     splits: Splits,
     directory: RunDirectory,
     *,
     schedule: ScheduleConfig,
     augment: Augmentation = none,
+    attack: PGD | None = None,
+    describe: Callable[[nn.Module, list[dict[str, Any]], dict[str, Any]], dict[str, Any]] = lambda *known: {},
     observer: Observer | None = None,
     title: str = "anytime",
     resume: bool = False,
@@ -61,18 +69,29 @@ def run_stream(
 
     Each megabatch starts from the best weights of the one before, chosen on its validation images. A line an epoch is
     added to the metrics, and one with ``test/errors`` after each megabatch, whose best weights are the checkpoint
-    ``megabatch-N``; the checkpoint ``last`` is moved into place after each epoch, and after each megabatch.
+    ``megabatch-N``, and ``published``, for whoever uses the newest; the checkpoint ``last`` is moved into place after
+    each epoch, and after each megabatch.
+
+    A stream that arrives in a folder may be of any length: the run waits for the next megabatch, and may be stopped
+    there, too. The metrics have a line with ``set_aside`` and ``error`` for each damaged file.
 
     Args:
         model: as built; with ``resume`` its weights are replaced by the checkpoint's.
-        start: what trains the model on a megabatch of so many images: optimizer and schedule are new for each.
-        between: acts on the model before a megabatch that is not the first, whose new images it is given; once for
-            each: a run that is stopped right after it goes on from before or from after it, never through it twice.
-        stream: of indices into ``splits.train``.
+        start: what trains the model on so many images, those of the megabatch of this number, from 0. It is asked
+            anew for each; what it carries over from the one before is its own. Where the number of images becomes known
+            only when the megabatch arrives, it is asked once more, with it.
+        between: acts on what trains the model before a megabatch that is not the first, whose new images and all of
+            whose training images it is given; once for each: a run that is stopped right after it goes on from before
+            or from after it, never through it twice.
+        stream: of indices into ``splits.train``, or of files that arrive; the images of these must be as the test
+            images are.
         splits: data on the model's device; the test set is measured once a megabatch, and decides nothing.
         directory: where everything is written.
         schedule: how long each megabatch is trained on.
         augment: of the training images.
+        attack: of the robust accuracy, by which the best epoch is then chosen; None: clean accuracy alone.
+        describe: what else the line of a learnt megabatch says, from the network with its best weights, the lines of
+            its epochs, and what the line says so far.
         observer: told how the run goes.
         title: what the observer calls the run.
         resume: go on from the checkpoint ``last``, or from the start if the run was stopped before there was one.
@@ -80,27 +99,38 @@ def run_stream(
 
     Raises:
         Stopped: the observer asked for it; ``last`` has the step that was the last.
+        LetheError: the stream ended before there was a megabatch, or a file that must be read again is gone.
     """
     observer = observer or Observer()
+    arrivals: Arrivals = (
+        Known(stream, splits.train) if isinstance(stream, MegabatchStream) else Awaited(stream, splits.test)
+    )
     state = load_last(directory, observer) if resume else None
     try:
         place = _Place() if state is None else _Place(**state["place"])
+        if state is not None and arrivals.expected is None:
+            arrivals.load_state_dict(state["stream"])
     except (KeyError, TypeError) as error:
         raise does_not_fit(directory) from error
-    training = start(model, _images_of(stream, place))
+    count = arrivals.train_images(place.megabatch)
+    training = start(model, count, place.megabatch)
     if state is not None:
         try:
             training.load_state_dict(state)
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise does_not_fit(directory) from error
-    records = directory.records()[: place.lines] if resume else []
+    records = directory.records() if resume else []
     if resume:
-        directory.keep_records(records)  # what the checkpoint does not have is done again
-    observer.begin(title, len(stream) * schedule.epochs, directory.path)
+        # What the checkpoint does not have is done again, but a file that was set aside will not be found again.
+        records = records[: place.lines] + [record for record in records[place.lines :] if SET_ASIDE in record]
+        directory.keep_records(records)
+        place.lines = len(records)
+    observer.begin(title, None if arrivals.expected is None else arrivals.expected * schedule.epochs, directory.path)
     observer.step(place.megabatch * schedule.epochs + training.epoch)
 
     def write() -> None:
-        save_last(directory, {**training.state_dict(), "place": dict(vars(place))})
+        state = {**training.state_dict(), "place": dict(vars(place))}
+        save_last(directory, state if arrivals.expected is not None else {**state, "stream": arrivals.state_dict()})
 
     saving = Saving(write, observer, checkpoint_minutes, Processes())
 
@@ -112,21 +142,39 @@ def run_stream(
         records.append(record)
         place.lines = len(records)
 
-    while place.megabatch < len(stream):
-        megabatch, number = stream[place.megabatch], place.megabatch + 1
-        train, validation, new = _images(megabatch, splits.train)
+    def set_aside(name: str, reason: str) -> None:
+        observer.say(f"error: {name!r} is set aside as damaged: {reason}. The run goes on.")
+        line = {"megabatch": place.megabatch + 1, SET_ASIDE: name, "error": reason}
+        if line not in records[-1:]:  # written, and stopped before the file was moved
+            add(line)
+
+    if isinstance(stream, ArrivingMegabatches):
+        stream.on_damaged = set_aside
+    elif stream.left_out:
+        observer.say(f"{stream.left_out:,} images are left out: they fill no megabatch, or are more than the shots")
+    while (arrival := wait_for(arrivals, place.megabatch, saving, observer)) is not None:
+        number, train = place.megabatch + 1, arrival.train
+        if arrivals.expected is None and not place.begun:
+            if len(train) != count:
+                count = len(train)
+                training = start(model, count, place.megabatch)
+            saving.save()  # which file it is, even if one comes that would be before it
+        observer.megabatch(number, arrivals.expected)
         observer.images(len(train))
         if not place.begun:
-            event = between(model, new) if place.megabatch else None
+            event = between(training, arrival.new, train) if place.megabatch else None
             place.event, place.begun = None if event is None else str(event), True
         while training.epoch < schedule.epochs:
             record = train_epoch(training, train, batch_size=schedule.batch_size, augment=augment, on_step=on_step)
-            record = {"megabatch": number, **record, "validation/clean": accuracy(model, validation)}
+            record = {"megabatch": number, **record, "validation/clean": accuracy(model, arrival.validation)}
+            if attack is not None:
+                record["validation/robust"] = accuracy(model, arrival.validation, attack=attack)
+            score = record.get("validation/robust", record["validation/clean"])
             if place.event is not None and training.epoch == 1:
                 record["event"] = place.event
-            if record["validation/clean"] > place.best["accuracy"]:
+            if score > place.best["accuracy"]:
                 weights = {name: value.clone() for name, value in model.state_dict().items()}
-                place.best = {"accuracy": record["validation/clean"], "epoch": training.epoch, "weights": weights}
+                place.best = {"accuracy": score, "epoch": training.epoch, "weights": weights}
             add(record)
             saving.save()
             observer.record(record)
@@ -136,26 +184,21 @@ def run_stream(
         test = accuracy(model, splits.test)
         errors = round((1.0 - test) * len(splits.test))
         closing = {"megabatch": number, "best_epoch": place.best["epoch"], "test/errors": errors, "test/clean": test}
-        add({**closing, "train_images": len(train), "new_images": len(new)})
+        closing |= {"train_images": len(train), "new_images": len(arrival.new)}
+        if attack is not None:
+            closing["test/robust"] = accuracy(model, splits.test, attack=attack)
+        epochs = [record for record in records if record["megabatch"] == number and "train/loss" in record]
+        add({**closing, **describe(model, epochs, closing)})
         weights = {"megabatch": number, "model": model.state_dict()}
-        save_checkpoint(directory.checkpoint(f"megabatch-{number}"), weights)
+        for name in (f"megabatch-{number}", "published"):
+            save_checkpoint(directory.checkpoint(name), weights)
         place = _Place(megabatch=number, lines=len(records))
-        training = start(model, _images_of(stream, place))
+        count = arrivals.train_images(place.megabatch)
+        training = start(model, count, place.megabatch)
         saving.save()
         observer.record(records[-1])
-        if place.megabatch < len(stream) and saving.stops():
+        if place.megabatch != arrivals.expected and saving.stops():
             raise Stopped
+    if not place.megabatch:
+        raise LetheError(f"the stream in {arrivals.place!r} ended before there was a megabatch: nothing was learnt.")
     return records
-
-
-def _images_of(stream: MegabatchStream, place: _Place) -> int:
-    """How many are trained on; after the last megabatch still as many as in it."""
-    return len(stream[min(place.megabatch, len(stream) - 1)].train.indices)
-
-
-def _images(megabatch: Megabatch, images: ImageSet) -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Those to train on, to choose on, and the training images that are new."""
-    train, validation, new = (
-        images.subset(list(part.indices)) for part in (megabatch.train, megabatch.validation, megabatch.new)
-    )
-    return train, validation, new

@@ -4,5 +4,29 @@ from lethe.methods._averaging import EMA, SWA, EMAConfig, SWAConfig
 from lethe.methods._fomo import FOMO
 from lethe.methods._fomo_config import PAPER, FOMOConfig
 from lethe.methods._lure import LURE, LUREConfig
+from lethe.methods._rivals import (
+    ForgettableConfig,
+    LLFConfig,
+    RandomForgettingConfig,
+    ScratchConfig,
+    ShrinkPerturbConfig,
+    forget_last_layer,
+)
 
-__all__ = ["EMA", "FOMO", "LURE", "PAPER", "SWA", "EMAConfig", "FOMOConfig", "LUREConfig", "SWAConfig"]
+__all__ = [
+    "EMA",
+    "FOMO",
+    "LURE",
+    "PAPER",
+    "SWA",
+    "EMAConfig",
+    "FOMOConfig",
+    "ForgettableConfig",
+    "LLFConfig",
+    "LUREConfig",
+    "RandomForgettingConfig",
+    "SWAConfig",
+    "ScratchConfig",
+    "ShrinkPerturbConfig",
+    "forget_last_layer",
+]

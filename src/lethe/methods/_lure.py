@@ -9,9 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lethe._check import at_least
+from lethe._check import LetheError, at_least, one_of
 from lethe._check import fraction as check_fraction
-from lethe.forget import Forgotten, Select, reinitialize, snip_mask
+from lethe.forget import Forgotten, Select, everything, reinitialize, snip_mask
+from lethe.forget._ranking import TIES
+
+SNIP_ON = ("current", "replayed")
+OFFICIAL_IMAGES = 100
+"""The official code takes 128 images, in batches of 100, and stops after the first."""
 
 
 class LURE:
@@ -24,19 +29,35 @@ class LURE:
         fraction: share to forget, in [0, 1]. The paper's runs: 0.2.
         select: which parameters are ranked and re-drawn; default: convolutional and linear weights.
         generator: source of the new weights; None is torch's global one.
+        ties: of weights that equal the threshold ``"all"`` go, as published, or the ``"first"``, so many that the
+            share is exact.
+        official: forget as the published code (``NeurAI-Lab/LURE``) does, see below; goes with no ``select`` and with
+            ``ties="all"``.
 
     Where the official code and Lethe differ:
-        The code ranks biases and normalisation too, re-draws batch norm weights from U(−1, 1), keeps the momentum,
-        and measures saliency on the first 100 images of the first megabatch, augmented. Here only convolutional and
-        linear weights are ranked and re-drawn, the momentum of what is forgotten is cleared, and the caller says
-        on which images saliency is measured.
+        The code ranks *all* parameters together, biases and normalisation too, and forgets those whose name contains
+        ``weight``, batch norm's among them; biases are ranked and never re-drawn. It draws U(±1/√fan_in), which is
+        torch's own for convolutional and linear layers, but for batch norm means U(−1, 1), not 1. It keeps the
+        momentum of what is forgotten and measures saliency on the first 100 images of its training set, augmented.
+        With ``official`` this class does so, but for the images, which the caller gives. Without, only convolutional
+        and linear weights are ranked and re-drawn, each by its layer's own initialiser, and their momentum is cleared.
+        Where ``int(fraction · N)`` is 0, the code raises; here nothing is forgotten.
     """
 
     def __init__(
-        self, fraction: float = 0.2, *, select: Select = None, generator: torch.Generator | None = None
+        self,
+        fraction: float = 0.2,
+        *,
+        select: Select = None,
+        generator: torch.Generator | None = None,
+        ties: str = "all",
+        official: bool = False,
     ) -> None:
         self.fraction = check_fraction("fraction", fraction)
-        self.select, self.generator = select, generator
+        self.ties = one_of("ties", ties, TIES)
+        if official and (select is not None or ties != "all"):
+            raise LetheError("official ranks every parameter and forgets all ties: leave select and ties out.")
+        self.select, self.generator, self.official = select, generator, official
 
     def forget(
         self,
@@ -50,10 +71,14 @@ class LURE:
         Args:
             model: the network, trained on what came before.
             batches: images (B, C, H, W) in [0, 1] and labels (B,) that saliency is measured on.
-            optimizer: its state of what is forgotten is cleared.
+            optimizer: its state of what is forgotten is cleared, or kept with ``official``.
         """
-        masks = snip_mask(model, batches, self.fraction, select=self.select)
-        return reinitialize(model, masks, optimizer=optimizer, generator=self.generator)
+        select = everything if self.official else self.select
+        masks = snip_mask(model, batches, self.fraction, select=select, ties=self.ties)
+        if not self.official:
+            return reinitialize(model, masks, optimizer=optimizer, generator=self.generator)
+        named_weight = {name: mask for name, mask in masks.items() if "weight" in name}
+        return reinitialize(model, named_weight, generator=self.generator, init="kaiming", state="keep")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +86,45 @@ class LUREConfig:
     """LURE's own options."""
 
     fraction: float = 0.2
-    """Share of the convolutional and linear weights that is forgotten: those that matter least by SNIP."""
+    """Share of the weights that may be forgotten which is: those that matter least by SNIP."""
+    keep: float | None = None
+    """The same from the other side: the share that is kept; none: fraction says it."""
     snip_images: int = 128
-    """How many images of the new megabatch the saliency is measured on."""
+    """How many images the saliency is measured on."""
+    snip_on: str | None = None
+    """Which: the first of the new megabatch (current), or drawn from all that is trained on, the replayed among it
+    (replayed); none: current, or with official the first of the training set as the published code lists it."""
+    ties: str = "all"
+    """Of weights that equal the threshold all go, as published, or the first, which makes the share exact."""
+    official: bool = False
+    """Forget as the published code does: all parameters in one ranking, saliency on the first 100 images of the
+    training set (under full replay those of megabatch 1), augmented; only what is named weight is re-drawn, batch
+    norm's by U(-1,1); momentum is carried on, the learning rate begins anew."""
 
     def __post_init__(self) -> None:
         check_fraction("fraction", self.fraction)
+        if self.keep is not None:
+            check_fraction("keep", self.keep)
+            if self.fraction != LUREConfig.fraction:
+                raise LetheError("keep and fraction say the same from two sides: leave one out.")
         at_least("snip_images", self.snip_images, 1)
+        if self.snip_on is not None:
+            one_of("snip_on", self.snip_on, SNIP_ON)
+        one_of("ties", self.ties, TIES)
+        fixed = (self.snip_images, self.snip_on == "replayed", self.ties)
+        if self.official and fixed != (LUREConfig.snip_images, False, LUREConfig.ties):
+            raise LetheError(
+                "official looks at 100 images and forgets all ties: leave snip_images and ties out, and snip_on, or "
+                "set it to current (-snip_no_replay of the published code)."
+            )
+
+    @property
+    def share(self) -> float:
+        """The share that is forgotten, whichever option says it."""
+        return self.fraction if self.keep is None else 1.0 - self.keep
+
+    def images_seen(self, new: int, train: int) -> int:
+        """How many of so many new and so many training images the saliency is measured on."""
+        if self.official:
+            return min(OFFICIAL_IMAGES, new if self.snip_on == "current" else train)
+        return min(self.snip_images, train if self.snip_on == "replayed" else new)

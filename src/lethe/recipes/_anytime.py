@@ -1,19 +1,22 @@
-"""The recipes of `lethe anytime`: a network trained on megabatches as they arrive."""
+"""What all recipes of `lethe anytime` share: a network trained on megabatches as they arrive."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+import copy
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, Optimizer
 
 from lethe import _launched, models
-from lethe._check import LetheError, at_least
-from lethe.anytime import MegabatchStream, cumulative_error
-from lethe.anytime._replay import parse_replay
-from lethe.data import DataConfig, ImageSet, batches, image_side, load, steps_per_epoch
+from lethe._check import LetheError, at_least, one_of
+from lethe.anytime import cumulative_error, generalisation_gap, learning_speed
+from lethe.attacks import PGD
+from lethe.data import DataConfig, ImageSet, Splits, batches, image_side, load
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -22,45 +25,69 @@ from lethe.engine import (
     RunDirectory,
     ScheduleConfig,
     Training,
+    flops,
     generators,
     run_stream,
+    step_flops,
 )
-from lethe.forget import Forgotten
-from lethe.methods import LURE, LUREConfig
-from lethe.objectives import Standard
+from lethe.engine._schedule import StepScheduler
+from lethe.evaluate import calibration_error
+from lethe.objectives import PGDAT, Standard
+from lethe.optim import SAM, AMPUnderAttackConfig, SAMConfig
 from lethe.recipes._base import Recipe
+from lethe.recipes._between import Between
+from lethe.recipes._megabatch import MegabatchConfig, Starts
+from lethe.recipes._standard import try_out
+from lethe.recipes._stream import StreamConfig
 from lethe.track import TrackingObserver
 
+ATTACK = PGD(channels_last=True)
+
 
 @dataclass(frozen=True, kw_only=True)
-class StreamConfig:
-    """How the data arrives. The data set's own validation part is empty here: each megabatch has one."""
+class LearningConfig:
+    """What is minimised on each megabatch, and how weights are moved."""
 
-    megabatches: int = 8
-    """How many arrivals."""
-    replay: str = "full"
-    """What is trained on again: full, none, previous, or a number: a buffer of so many images."""
-    holdout: float = 0.1
-    """Share of each megabatch that is held out to choose the best epoch on."""
+    optimizer_rule: str = "sgd"
+    """How weights are moved: by sgd, or by amp or sam over it, each with its own options."""
+    adversarial: bool = False
+    """PGD adversarial training, as recipe at, with the attack's own options; the best epoch is then chosen by robust
+    accuracy."""
+    eval_steps: int = 20
+    """PGD steps of the robust accuracy under adversarial training."""
 
     def __post_init__(self) -> None:
-        at_least("megabatches", self.megabatches, 1)
-        parse_replay(self.replay)
-        if not 0.0 < self.holdout < 1.0:
-            raise LetheError(f"holdout must lie between 0 and 1, got {self.holdout}: the best epoch is chosen on it.")
+        one_of("optimizer_rule", self.optimizer_rule, ("sgd", "amp", "sam"))
+        at_least("eval_steps", self.eval_steps, 1)
+
+
+def _refuse(options: PGD | AMPUnderAttackConfig | SAMConfig, default: object, what: str) -> None:
+    """Raise where options are given that nothing would read."""
+    given = [field.name for field in fields(options) if getattr(options, field.name) != getattr(default, field.name)]
+    if given:
+        raise LetheError(f"{given[0]} is of {what}, or leave it out.")
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Floating-point operations for one image: of a training step, and of looking at it before a forgetting."""
+
+    step: float
+    look: float
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlmaRecipe(Recipe):
-    """Warm start (ALMA): go on from the model of the megabatch before."""
-
-    name: ClassVar[str] = "alma"
-    source: ClassVar[str] = "Caccia et al., arXiv 2106.09563; the baseline of LURE's code"
-    cost: ClassVar[str] = "3F; with full replay of T megabatches (T + 1)/2 times the images"
+class AnytimeRecipe(Recipe):
+    """A learner: what it does between two megabatches is :meth:`between`."""
 
     data: DataConfig = field(default_factory=lambda: DataConfig(validation_size=0))
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(epochs=10, milestones=(0.4, 0.8)))
     stream: StreamConfig = field(default_factory=StreamConfig)
+    megabatch: MegabatchConfig = field(default_factory=MegabatchConfig)
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)
+    sam: SAMConfig = field(default_factory=SAMConfig)
+    attack: PGD = field(default_factory=lambda: ATTACK)
 
     def __post_init__(self) -> None:
         if self.data.validation_size != 0:
@@ -69,55 +96,118 @@ class AlmaRecipe(Recipe):
             )
         if self.compute.devices > 1:
             raise LetheError("anytime learning runs on one device so far: leave --devices out.")
+        if self.megabatch.lr_state == "carried" and self.schedule.schedule == "cyclic":
+            raise LetheError("a cyclic rate ends at 0, which would be carried over: leave lr_state or schedule out.")
+        if self.attack.targeted:
+            raise LetheError("targeted would train on images that were made easier: leave it out.")
+        rule = self.learning.optimizer_rule
+        if not self.learning.adversarial:
+            _refuse(self.attack, ATTACK, "adversarial training: add --adversarial")
+        if rule != "amp":
+            _refuse(self.amp, AMPUnderAttackConfig(), "AMP: add --optimizer-rule amp")
+        if rule != "sam":
+            _refuse(self.sam, SAMConfig(), "SAM: add --optimizer-rule sam")
 
-    def between(self, model: nn.Module, new: ImageSet, generator: torch.Generator) -> Forgotten | None:
-        """Act on the model before it trains on a megabatch that is not the first."""
-        return None
+    @abstractmethod
+    def between(self, at: Between) -> object | None:
+        """Act on the network before it trains on a megabatch that is not the first; a result is the event."""
+
+    def images_seen(self, new: int, train: int) -> int:
+        """How many of so many new and so many training images :meth:`between` looks at."""
+        return 0
+
+    @property
+    def official(self) -> bool:
+        """Whether the recipe does as LURE's published code, which carries one optimizer through all megabatches."""
+        return False
+
+    def carrying(self) -> MegabatchConfig:
+        """What a megabatch begins with."""
+        return replace(self.megabatch, optimizer_state="carried") if self.official else self.megabatch
+
+    def resolved(self) -> AnytimeRecipe:
+        """With what ``auto`` and ``official`` mean in their place."""
+        return replace(super().resolved(), megabatch=self.carrying())
+
+    def network(self, splits: Splits) -> nn.Module:
+        """The network, on the data's device; initial weights come from torch's global generator."""
+        model = models.build(self.model, splits.train.classes, splits.mean, splits.std, image_side(self.data))
+        model = model.to(splits.train.labels.device)
+        return models.channels_last(model) if self.learning.adversarial and self.attack.channels_last else model
+
+    def optimizer(self, model: nn.Module) -> Optimizer:
+        """SGD, or AMP or SAM over it."""
+        if self.learning.optimizer_rule == "amp":
+            return self.amp.build(model.parameters(), **self.sgd.kwargs())
+        if self.learning.optimizer_rule == "sam":
+            return SAM(model.parameters(), rho=self.sam.rho, adaptive=self.sam.adaptive, **self.sgd.kwargs())
+        return SGD(model.parameters(), **self.sgd.kwargs())
+
+    def starts(self, streams: dict[str, torch.Generator]) -> Starts:
+        """Makes what trains each megabatch; the loop draws from these streams."""
+
+        def make(model: nn.Module, begin: Callable[[Optimizer], StepScheduler]) -> Training:
+            optimizer = self.optimizer(model)
+            objective = PGDAT(self.attack) if self.learning.adversarial else Standard()
+            compute = Compute(self.compute, Processes(next(model.parameters()).device), self.sgd.clip_norm)
+            return Training(model, optimizer, begin(optimizer), objective, NoMethod(), streams, compute)
+
+        return Starts(self.carrying(), self.schedule, make)
+
+    def evaluation_attack(self) -> PGD | None:
+        """The attack of the robust accuracy; None without adversarial training."""
+        a = self.attack
+        if not self.learning.adversarial:
+            return None
+        steps, last = self.learning.eval_steps, a.channels_last
+        return PGD(epsilon=a.epsilon, step_size=a.step_size, steps=steps, norm=a.norm, channels_last=last)
 
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
     ) -> tuple[RunDirectory, list[dict[str, Any]]]:
         """Make the run, from the checkpoint of ``resume`` if there is one.
 
-        After each megabatch a line with ``test/errors`` is added to the metrics.
+        After each megabatch a line with ``test/errors`` is added to the metrics. Beside it stand ``test/ece`` (expected
+        calibration error), ``flops`` (of training and forgetting, counted; evaluation is not), ``flops_forgetting``,
+        ``learning_speed`` (:func:`lethe.anytime.learning_speed`, of the accuracy that the best epoch is chosen by) and
+        ``gap`` (:func:`lethe.anytime.generalisation_gap`, at the best epoch). An epoch's line has its ``seconds``.
 
-        Each megabatch starts from the best model of the one before, chosen on its validation images, with a fresh
-        optimizer and schedule, as in ALMA's own code (LURE's carries one optimizer, and its momentum, through).
+        Each megabatch starts from the best model of the one before, chosen on its validation images, with an optimizer
+        and schedule that are fresh, as in ALMA's own code, or carried, as ``megabatch`` says.
         """
         if _launched.count() > 1:
             raise LetheError("anytime learning runs on one device so far: start it without torchrun.")
         device, options = self.run.torch_device(), self.resolved().options()
-        splits = load(self.data).to(device)
-        stream = MegabatchStream(
-            splits.train,
-            self.stream.megabatches,
-            replay=parse_replay(self.stream.replay),
-            validation=self.stream.holdout,
-            seed=self.data.split_seed,
-        )
-        if any(len(megabatch.validation) == 0 for megabatch in stream):
-            raise LetheError("a megabatch has no validation image: ask for fewer megabatches or a larger --holdout.")
+        splits = load(self.data, file_order=self.stream.in_file_order).to(device)
+        stream = self.stream.build(splits, self.data)
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
-        side = image_side(self.data)
-        model = models.build(self.model, splits.train.classes, splits.mean, splits.std, side).to(device)
+        model = self.network(splits)
+        costs = self._costs(model, splits)
+
+        def between(training: Training, new: ImageSet, train: ImageSet) -> object | None:
+            return self.between(Between(training, new, train, streams["method"], self._fresh(splits)))
+
         directory = resume or RunDirectory.create(self.out(), options, device)
         with TrackingObserver(observer or Observer(), self.track, options) as tracked:
             records = run_stream(
                 model,
-                lambda model, images: self.start(model, images, streams),
-                lambda model, new: self.between(model, new, streams["method"]),
+                self.starts(streams),
+                between,
                 stream,
                 splits,
                 directory,
                 schedule=self.schedule,
                 augment=self.data.augmentation(),
+                attack=self.evaluation_attack(),
+                describe=lambda net, epochs, closing: self._description(net, epochs, closing, splits, costs),
                 observer=tracked,
                 title=self.name,
                 resume=resume is not None,
                 checkpoint_minutes=self.run.checkpoint_minutes,
             )
-        errors = [record["test/errors"] for record in records if "test/errors" in record]
+        learnt = [record for record in records if "test/errors" in record]
+        errors = [record["test/errors"] for record in learnt]
         directory.finish(
             {
                 "recipe": self.name,
@@ -125,30 +215,51 @@ class AlmaRecipe(Recipe):
                 "test/errors": errors,
                 "cumulative_error": cumulative_error(errors),
                 "cumulative_error_rate": cumulative_error([e / len(splits.test) for e in errors]),
+                "flops": sum(record.get("flops", 0) for record in learnt),
             }
         )
         return directory, records
 
-    def start(self, model: nn.Module, images: int, streams: dict[str, torch.Generator]) -> Training:
-        """What trains the model on one megabatch, of so many images."""
-        optimizer = SGD(model.parameters(), **self.sgd.kwargs())
-        schedule = self.schedule.build(optimizer, steps_per_epoch(images, self.schedule.batch_size))
-        compute = Compute(self.compute, Processes(next(model.parameters()).device), self.sgd.clip_norm)
-        return Training(model, optimizer, schedule, Standard(), NoMethod(), streams, compute)
+    def _fresh(self, splits: Splits) -> Callable[[int], nn.Module]:
+        """Makes the network as it is born from a seed, and leaves torch's global generator as it was."""
 
+        def born(seed: int) -> nn.Module:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)  # the CPU's, which draws them, alone
+                return self.network(splits)
 
-@dataclass(frozen=True, kw_only=True)
-class LureRecipe(AlmaRecipe):
-    """LURE: before each new megabatch, forget the weights that matter least by SNIP, and relearn."""
+        return born
 
-    name: ClassVar[str] = "lure"
-    source: ClassVar[str] = "Ramkumar, Arani and Zonooz, TMLR 2023"
-    cost: ClassVar[str] = "as alma, and a few batches of 3F before each megabatch"
+    def _costs(self, model: nn.Module, splits: Splits) -> Costs:
+        """Forget and step once with a copy, before anything is written: what cannot be done is told now.
 
-    lure: LUREConfig = field(default_factory=LUREConfig)
+        Raises:
+            LetheError: the network cannot take the images, or what shall be forgotten is not there.
+        """
+        two = splits.test.subset([0, len(splits.test) - 1])
+        try_out(model, two)
+        on = two.labels.device
+        with torch.random.fork_rng(devices=[on] if on.type == "cuda" else []):
+            streams = generators(self.run.seed)
+            training = self.starts(streams)(copy.deepcopy(model), len(two), 0)
+            at = Between(training, two, two, streams["method"], self._fresh(splits))
+            looking = flops(lambda: self.between(at))
+            seen = self.images_seen(len(two), len(two))
+            return Costs(step_flops(training, *next(batches(two, 2))), looking / seen if seen else 0.0)
 
-    def between(self, model: nn.Module, new: ImageSet, generator: torch.Generator) -> Forgotten | None:
-        """Forget the least salient weights, measured on the first of the new images."""
-        seen = new.subset(list(range(min(self.lure.snip_images, len(new)))))
-        lure = LURE(self.lure.fraction, generator=generator)
-        return lure.forget(model, batches(seen, self.schedule.batch_size))
+    def _description(
+        self, model: nn.Module, epochs: list[dict[str, Any]], closing: dict[str, Any], splits: Splits, costs: Costs
+    ) -> dict[str, Any]:
+        """What else is said of a learnt megabatch."""
+        metric = "validation/robust" if self.learning.adversarial else "validation/clean"
+        best = epochs[closing["best_epoch"] - 1]
+        seen = self.images_seen(closing["new_images"], closing["train_images"]) if closing["megabatch"] > 1 else 0
+        forgetting = round(costs.look * seen)
+        return {
+            "test/ece": calibration_error(model, splits.test),
+            "test_images": len(splits.test),
+            "flops": round(costs.step * closing["train_images"] * len(epochs)) + forgetting,
+            "flops_forgetting": forgetting,
+            "learning_speed": learning_speed([record[metric] for record in epochs]),
+            "gap": generalisation_gap(best["train/accuracy"], best[metric]),
+        }

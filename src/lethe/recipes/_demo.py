@@ -11,10 +11,11 @@ from lethe.evaluate import EvaluationConfig
 from lethe.methods import FOMOConfig, LUREConfig
 from lethe.optim import SGDConfig
 from lethe.recipes._adversarial import ATRecipe, FOMORecipe
-from lethe.recipes._anytime import AlmaRecipe, LureRecipe, StreamConfig
 from lethe.recipes._base import Recipe
+from lethe.recipes._learners import AlmaRecipe, LureRecipe
 from lethe.recipes._perturbed import AMPRecipe
 from lethe.recipes._standard import SGDRecipe
+from lethe.recipes._stream import StreamConfig
 
 SEEDS = (0, 1, 2)
 """Of the pairs that take seconds; adversarial training has the first alone."""

@@ -13,7 +13,7 @@ from torch import nn
 from lethe import models
 from lethe._check import LetheError, at_least, one_of
 from lethe.data import DataConfig, ImageSet, Splits, facts, image_side, load
-from lethe.engine import RunConfig, load_checkpoint
+from lethe.engine import RunConfig, RunDirectory, load_checkpoint
 from lethe.evaluate import (
     CorruptionSet,
     Evaluation,
@@ -26,9 +26,10 @@ from lethe.evaluate import (
     measure_corruptions,
     measure_sharpness,
 )
+from lethe.recipes._anytime import AnytimeRecipe
 from lethe.recipes._base import Recipe
 from lethe.recipes._file import load_recipe
-from lethe.recipes._load_model import load_model
+from lethe.recipes._load_model import checkpoint_of, load_model
 from lethe.recipes._registry import ALL_RECIPES
 
 
@@ -39,7 +40,7 @@ class EvaluateConfig:
     attacks: tuple[str, ...] = ("fgsm", "pgd-20", "cw-100")
     """Of fgsm, pgd-STEPS, cw-STEPS, cw-l2, autoattack, autoattack-rand, square, transfer; clean is always measured."""
     checkpoint: str = "best"
-    """Of a run: best, best-stable, last, megabatch-N."""
+    """Of a run: best, best-stable, last, megabatch-N; best of an anytime run is the one after its last megabatch."""
     images: int | None = None
     """The first so many images of the part; none: all."""
     part: str = "test"
@@ -158,8 +159,9 @@ class EvaluateConfig:
         if target.is_dir():
             if self.config is not None:
                 raise LetheError("a run directory has its own config: leave --config out.")
-            model = load_model(target, self.checkpoint, data_dir=self.data_dir)
-            return load_recipe(target, ALL_RECIPES), model, self.checkpoint
+            name = checkpoint_of(RunDirectory.open(target), self.checkpoint)
+            model = load_model(target, name, data_dir=self.data_dir)
+            return load_recipe(target, ALL_RECIPES), model, name
         if not target.is_file():
             raise LetheError(f"{str(target)!r} is neither a run directory nor a file of weights.")
         if self.checkpoint != "best":
@@ -182,6 +184,8 @@ class EvaluateConfig:
 
     def _threat(self, recipe: Recipe) -> Threat:
         trained = getattr(recipe, "attack", None)
+        if isinstance(recipe, AnytimeRecipe):  # which has an attack's options in any case
+            trained = recipe.evaluation_attack()
         norm = self.norm or (trained.norm if trained is not None else "linf")
         epsilon = self.epsilon
         step_size = self.step_size

@@ -21,7 +21,7 @@ def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | Non
     Args:
         run: the run directory.
         checkpoint: ``best``, ``best-stable`` (both chosen on validation images), ``last``, ``last-stable``, or of an
-            anytime run ``megabatch-3``.
+            anytime run ``megabatch-3``, of which ``best`` is the one after its last megabatch.
         data_dir: where the run's data are now; None: where they were. An imagefolder's classes are counted there.
 
     Returns:
@@ -31,7 +31,7 @@ def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | Non
         LetheError: no run directory, or no such checkpoint; the message names those that there are.
     """
     directory = RunDirectory.open(Path(run))
-    path = directory.checkpoint(checkpoint)
+    path = directory.checkpoint(checkpoint_of(directory, checkpoint))
     if not path.is_file():
         there = ", ".join(sorted(p.stem for p in path.parent.glob("*.pt"))) or "none"
         raise LetheError(f"the run {str(run)!r} has no checkpoint {checkpoint!r}; it has: {there}.")
@@ -40,3 +40,15 @@ def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | Non
     model = models.build(recipe.model, *facts(data), image_side(data))
     model.load_state_dict(load_checkpoint(path)["model"])
     return model.eval()
+
+
+def checkpoint_of(directory: RunDirectory, asked: str) -> str:
+    """The checkpoint that is meant: ``best`` of an anytime run is the one after the last megabatch that it has learnt.
+
+    Each megabatch's best epoch is chosen on its validation images; among megabatches the last has seen the most.
+    """
+    if asked != "best" or directory.checkpoint("best").is_file():
+        return asked
+    found = [path.stem for path in directory.checkpoint("best").parent.glob("megabatch-*.pt")]
+    numbered = [name for name in found if name.removeprefix("megabatch-").isdigit()]
+    return max(numbered, key=lambda name: int(name.removeprefix("megabatch-")), default=asked)

@@ -10,8 +10,10 @@ from lethe.data import DataConfig
 from lethe.engine import ScheduleConfig
 from lethe.optim import AMPConfig, SGDConfig
 from lethe.recipes._adversarial import ATRecipe
+from lethe.recipes._anytime import AnytimeRecipe
 from lethe.recipes._base import Recipe
 from lethe.recipes._perturbed import AMPRecipe
+from lethe.recipes._published_lure import LEARNERS, lure_script
 from lethe.recipes._published_robust import ROBUST, robust_script
 
 RecipeType = TypeVar("RecipeType", bound=Recipe)
@@ -43,7 +45,10 @@ def published(kind: type[RecipeType], chosen: RecipeType | None = None) -> Recip
         return _amp_script(kind, chosen)
     if kind.name in ROBUST:
         return cast("RecipeType", robust_script(cast("type[ATRecipe]", kind), cast("ATRecipe | None", chosen)))
-    raise LetheError(f"no published settings for {kind.name!r}: there are some for {', '.join(FAMILY + ROBUST)}.")
+    if issubclass(kind, AnytimeRecipe) and kind.name in LEARNERS:
+        return cast("RecipeType", lure_script(kind, cast("AnytimeRecipe | None", chosen)))
+    known = LEARNERS if issubclass(kind, AnytimeRecipe) else FAMILY + ROBUST
+    raise LetheError(f"no published settings for {kind.name!r}: there are some for {', '.join(known)}.")
 
 
 def _amp_script(kind: type[RecipeType], chosen: RecipeType | None) -> RecipeType:

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 from lethe.recipes._adversarial import ATRecipe, AWPRecipe, FOMORecipe, MARTRecipe, RWPRecipe, TRADESRecipe
-from lethe.recipes._anytime import AlmaRecipe, LureRecipe
+from lethe.recipes._anytime import AnytimeRecipe
 from lethe.recipes._base import Recipe
+from lethe.recipes._learners import (
+    AlmaRecipe,
+    LLFRecipe,
+    LureRecipe,
+    RandomForgettingRecipe,
+    RIFLERecipe,
+    ScratchRecipe,
+    ShrinkPerturbRecipe,
+)
 from lethe.recipes._perturbed import AMPRecipe, RMPRecipe, SAMRecipe
 from lethe.recipes._regularised import (
     DropoutRecipe,
@@ -37,6 +46,15 @@ _TRAIN: tuple[type[SGDRecipe], ...] = (
     ATSWARecipe,
     KDSWARecipe,
 )
+_ANYTIME: tuple[type[AnytimeRecipe], ...] = (
+    AlmaRecipe,
+    LureRecipe,
+    ScratchRecipe,
+    ShrinkPerturbRecipe,
+    LLFRecipe,
+    RIFLERecipe,
+    RandomForgettingRecipe,
+)
 TRAIN_RECIPES: dict[str, type[SGDRecipe]] = {recipe.name: recipe for recipe in _TRAIN}
-ANYTIME_RECIPES: dict[str, type[AlmaRecipe]] = {recipe.name: recipe for recipe in (AlmaRecipe, LureRecipe)}
+ANYTIME_RECIPES: dict[str, type[AnytimeRecipe]] = {recipe.name: recipe for recipe in _ANYTIME}
 ALL_RECIPES: dict[str, type[Recipe]] = {**TRAIN_RECIPES, **ANYTIME_RECIPES}

@@ -14,7 +14,7 @@ from lethe import models
 from lethe._check import LetheError, at_least
 from lethe._guard import evaluation_mode
 from lethe.attacks import PGD
-from lethe.data import Splits, batches, image_side, load, steps_per_epoch
+from lethe.data import ImageSet, Splits, batches, image_side, load, steps_per_epoch
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -79,7 +79,7 @@ class SGDRecipe(Recipe):
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         model = self.network(splits)
-        _try_out(model, splits)
+        try_out(model, splits.validation)
         model = together.prepare(model, sync_batch_norm=self.compute.sync_batch_norm)
 
         def twin() -> nn.Module:
@@ -146,9 +146,9 @@ class SGDRecipe(Recipe):
         return directory, records
 
 
-def _try_out(model: nn.Module, splits: Splits) -> None:
+def try_out(model: nn.Module, data: ImageSet) -> None:
     """Run one image through the network, before anything is written."""
-    x, _ = next(batches(splits.validation, 1))
+    x, _ = next(batches(data, 1))
     try:
         with evaluation_mode(model), torch.no_grad():
             model(x)

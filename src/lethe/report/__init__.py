@@ -8,16 +8,20 @@ from lethe.report._intervals import Interval, interval, with_intervals
 from lethe.report._landscape import draw_landscape
 from lethe.report._provenance import provenance
 from lethe.report._runs import LABELS, Group, group_runs
-from lethe.report._sections import Section, radius, sections
+from lethe.report._section import Curve, Panel, Row, Section
+from lethe.report._sections import radius, sections
 from lethe.report._tables import markdown, print_sections, write_csv
 from lethe.report._verdict import verdict
 
 __all__ = [
     "LABELS",
     "BestLast",
+    "Curve",
     "Difference",
     "Group",
     "Interval",
+    "Panel",
+    "Row",
     "Section",
     "best_last",
     "draw",

@@ -10,44 +10,65 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lethe.report._sections import Section
+from lethe.report._intervals import bounded, interval
+from lethe.report._section import Curve, Panel, Section
 
 COLOURS = ("#8c8c8c", "#c0392b", "#e59866", "#2471a3", "#1e8449", "#7d3c98", "#b7950b", "#17202a")
 
 
 def draw(made: Sequence[Section]) -> bytes:
-    """One panel a section, side by side, as PNG: means over seeds, a band from the least to the largest seed.
+    """The sections' panels, side by side, as PNG: means over seeds, each with a band.
 
-    A dot marks the epoch that the validation set chose.
+    The band reaches from the least to the largest seed, or, of anytime runs, over the mean's 95 % interval, which is
+    cut at 0 and 100 %. A dot marks the epoch that the validation set chose.
     """
-    figure = Figure(figsize=(4.8 * len(made), 4.8), dpi=150, layout="constrained")
+    plots = [
+        (plot, section.band)
+        for section in made
+        for plot in (Panel(section.title, section.axes, section.curves), *section.more)
+    ]
+    figure = Figure(figsize=(4.8 * len(plots), 4.8), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, len(made), squeeze=False)[0]
-    for panel, section in zip(panels, made, strict=True):
-        for colour, curve in zip(_colours(len(section.curves)), section.curves, strict=True):
+    panels = figure.subplots(1, len(plots), squeeze=False)[0]
+    for panel, (plot, kind) in zip(panels, plots, strict=True):
+        for colour, curve in zip(_colours(len(plot.curves)), plot.curves, strict=True):
             mean = [100 * value for value in curve.mean]
             style = "--" if "working" in curve.label else "-"
-            marker = "o" if section.axes[0] == "megabatch" else None
+            marker = "o" if kind == "interval" else None
             panel.plot(
                 curve.x, mean, style, color=colour, label=curve.label, linewidth=1.8, marker=marker, markersize=4
             )
             if len(curve.seeds) > 1:
-                columns = list(zip(*curve.seeds, strict=True))
-                low, high = [100 * min(c) for c in columns], [100 * max(c) for c in columns]
+                low, high = band(curve, kind)
                 panel.fill_between(curve.x, low, high, color=colour, alpha=0.15, linewidth=0)
             elif curve.chosen is not None:
-                at = curve.x.index(curve.chosen)
+                at = list(curve.x).index(curve.chosen)
                 panel.plot(curve.x[at], mean[at], "o", color=colour, markersize=6)
-        panel.set_title(textwrap.fill(section.title, 56), fontsize=9, loc="left")
-        panel.set_xlabel(section.axes[0])
-        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-        panel.set_ylabel(section.axes[1])
+        panel.set_title(textwrap.fill(plot.title, 56), fontsize=9, loc="left")
+        panel.set_xlabel(plot.axes[0])
+        if plot.axes[0] in ("epoch", "megabatch"):
+            panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+        panel.set_ylabel(plot.axes[1])
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="y", alpha=0.25)
         panel.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.14))
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def band(curve: Curve, kind: str) -> tuple[list[float], list[float]]:
+    """Lower and upper edge of a curve's band at each x, in %.
+
+    Args:
+        curve: shares of several seeds.
+        kind: ``"range"`` or ``"interval"``, as :class:`Section` has it.
+    """
+    columns = list(zip(*curve.seeds, strict=True))
+    if kind == "range":
+        return [100 * min(c) for c in columns], [100 * max(c) for c in columns]
+    found = [bounded(interval(c), 0.0, 1.0) for c in columns]
+    return [100 * i.low for i in found], [100 * i.high for i in found]
 
 
 def _colours(count: int) -> list[str]:

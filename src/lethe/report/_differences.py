@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lethe.report._intervals import Interval, interval
-from lethe.report._sections import Section
+from lethe.report._section import Section
 
 
 @dataclass(frozen=True)

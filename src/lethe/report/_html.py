@@ -6,7 +6,7 @@ import base64
 from collections.abc import Sequence
 from html import escape
 
-from lethe.report._sections import Section
+from lethe.report._section import Section, tables
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
@@ -30,7 +30,7 @@ def page(
     encoded = base64.b64encode(picture).decode()
     parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(text)}</p>" for text in introduction)]
     parts.append(f'<img alt="curves of the runs in the tables below" src="data:image/png;base64,{encoded}">')
-    for section in made:
+    for section in tables(made):
         head = "".join(f"<th>{escape(name)}</th>" for name in section.header)
         cells = [(row.label, *row.cells) for row in section.rows]
         body = "".join("<tr>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>" for row in cells)

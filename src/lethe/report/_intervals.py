@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lethe.report._sections import Section
+from lethe.report._section import Section
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,19 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - half, mean + half, n)
 
 
+def bounded(found: Interval, low: float | None, high: float | None) -> Interval:
+    """The interval cut where no value can lie: a share's at 0 and at 1. None: no bound."""
+    return replace(
+        found,
+        low=found.low if low is None else max(found.low, low),
+        high=found.high if high is None else min(found.high, high),
+    )
+
+
 def with_intervals(section: Section) -> Section:
     """The section with one column more, before ``n``: the main measure's mean and its 95 % interval over seeds.
 
+    An interval does not reach beyond what the measure can be, a percentage's not beyond 0 and 100.
     A row of a single seed has none; a section of such rows alone is left as it is.
     """
     if all(len(row.values) < 2 for row in section.rows):
@@ -47,7 +57,7 @@ def with_intervals(section: Section) -> Section:
     for row in section.rows:
         cell = ""
         if len(row.values) > 1:
-            i = interval(row.values)
+            i = bounded(interval(row.values), *section.limits())
             cell = f"{i.mean:.1f} ({i.low:.1f} to {i.high:.1f})"
         rows.append(replace(row, cells=[*row.cells[:-1], cell, row.cells[-1]]))
     name, unit = section.measure

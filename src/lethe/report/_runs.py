@@ -27,6 +27,11 @@ LABELS = {
     "kd-swa": "KD-SWA",
     "alma": "ALMA (warm start)",
     "lure": "LURE",
+    "scratch": "from scratch",
+    "shrink-perturb": "shrink and perturb",
+    "llf": "LLF",
+    "rifle": "RIFLE",
+    "random-forgetting": "random forgetting",
 }
 """Recipes that are written otherwise than they are named."""
 
@@ -111,7 +116,12 @@ def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
     key: list[object] = [data[name] for name in ("dataset", "image_size", "test_size", "split_seed")]
     key += [data.get(name) for name in ("restricted_classes", "short_side")]  # which older runs do not have
     if "stream" in options:
-        return ("anytime", options["stream"]["megabatches"], *key)
+        stream = options["stream"]
+        key += [stream.get(name) for name in ("megabatch_size", "arrivals")]
+        if options.get("learning", {}).get("adversarial"):
+            key += [options["attack"][name] for name in ("norm", "epsilon", "step_size")]
+            key.append(options["learning"]["eval_steps"])
+        return ("anytime", stream["megabatches"], *key)
     if "attack" in options:
         attack = [options["attack"][name] for name in ("norm", "epsilon", "step_size")]
         return ("robust", options["evaluation"]["eval_steps"], *attack, *key)
@@ -145,20 +155,24 @@ def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
     objective = options.get("robust", {}).get("objective", "pgd-at")
     if objective not in ("pgd-at", recipe):
         name += f" over {LABELS[objective]}"
-    weights = options.get("weights", {}).get("weights", "sgd")
+    rule = options.get("learning", {}).get("optimizer_rule", "sgd")
+    weights = options.get("weights", {}).get("weights", rule)
     if weights != "sgd":
         name += f" with {LABELS[weights].removeprefix('AT-')}"
+    if options.get("learning", {}).get("adversarial"):
+        name += " under attack"
     differing = [
         (section, key)
         for section, key, value in _flat(options)
-        if any(_differs(other, section, key, value, same=other["recipe"] == recipe) for other in everyone)
+        if section != "learning"  # of which the name says it
+        and any(_differs(other, section, key, value, same=other["recipe"] == recipe) for other in everyone)
     ]
     if not differing:
         return name
     return f"{name}, " + ", ".join(f"{key.replace('_', '-')} {options[section][key]}" for section, key in differing)
 
 
-SHARED = ("data", "model", "schedule", "sgd", "attack", "stream")
+SHARED = ("data", "model", "schedule", "sgd", "attack", "stream", "megabatch")
 """Sections that say under which conditions a recipe was run; the others are what it is."""
 
 

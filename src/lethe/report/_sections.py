@@ -2,77 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from lethe.report._anytime import anytime_section
 from lethe.report._best_last import BestLast, best_last
 from lethe.report._runs import Group, measured_alike
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One line of a plot: the mean over seeds, and each seed's values for the spread."""
-
-    label: str
-    x: list[int]
-    seeds: list[list[float]]
-    chosen: int | None = None
-    """The epoch that the validation set chose, of the first seed."""
-
-    @property
-    def mean(self) -> list[float]:
-        """Mean over the seeds at each x."""
-        return [statistics.fmean(values) for values in zip(*self.seeds, strict=True)]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a table.
-
-    Attributes:
-        label: the method, the first cell.
-        cells: the others, ready to print.
-        values: the section's main measure, of each seed.
-        seeds: the seeds, in the same order.
-    """
-
-    label: str
-    cells: list[str]
-    values: list[float]
-    seeds: list[int]
-
-
-@dataclass(frozen=True)
-class Section:
-    """A table and its plot.
-
-    Attributes:
-        title: what is measured.
-        header: names of the columns.
-        rows: the table.
-        axes: labels of the plot's axes, x and y.
-        curves: what is plotted.
-        measure: name of the main measure, and its unit: ``("robust accuracy at the end", "%")``.
-        higher_is_better: of the main measure.
-        notes: sentences below the table.
-    """
-
-    title: str
-    header: list[str]
-    rows: list[Row]
-    axes: tuple[str, str]
-    curves: list[Curve]
-    measure: tuple[str, str]
-    higher_is_better: bool
-    notes: list[str] = field(default_factory=list)
-
-
-def spread(values: Sequence[float]) -> str:
-    """A percentage with one decimal; over several seeds the mean and the standard deviation."""
-    mean = f"{100 * statistics.fmean(values):.1f}"
-    return mean if len(values) == 1 else f"{mean} ± {100 * statistics.stdev(values):.1f}"
+from lethe.report._section import Curve, Row, Section, data_of, spread
 
 
 def sections(groups: Sequence[Group]) -> list[Section]:
@@ -84,19 +20,12 @@ def sections(groups: Sequence[Group]) -> list[Section]:
     for alike in measured_alike(groups):
         options = alike[0].options
         if "stream" in options:
-            anytime.append(_anytime(alike))
+            anytime.append(anytime_section(alike))
         elif "attack" in options:
             robust.append(_robust(alike))
         else:
             standard.append(_standard(alike))
     return [*robust, *standard, *anytime]
-
-
-def _on(group: Group) -> str:
-    """The data set, and the size its images were pooled to."""
-    data = group.options["data"]
-    size = data["image_size"]
-    return str(data["dataset"]) + (f" at {size}x{size}" if size else "")
 
 
 def _models(group: Group, metric: str) -> list[tuple[str, str]]:
@@ -128,7 +57,7 @@ def _robust(groups: Sequence[Group]) -> Section:
     attack = groups[0].options["attack"]
     steps = groups[0].options["evaluation"]["eval_steps"]
     under = f"PGD-{steps}, {attack['norm']}, epsilon {radius(attack['epsilon'])}"
-    title = f"Robust accuracy, % ({_on(groups[0])}, {under})"
+    title = f"Robust accuracy, % ({data_of(groups[0])}, {under})"
     header = ["method", "best", "last", "gap", "clean, last", "best on test", "n"]
     notes = [
         "best: at the epoch chosen on validation images. best on test: chosen on the test set itself; it flatters."
@@ -148,25 +77,15 @@ def _standard(groups: Sequence[Group]) -> Section:
     header, axes = ["method", "best", "last", "gap", "n"], ("epoch", "test error, %")
     notes = ["best: at the epoch chosen on validation images."]
     return Section(
-        f"Test error, % ({_on(groups[0])})", header, rows, axes, curves, ("test error at the end", "%"), False, notes
+        f"Test error, % ({data_of(groups[0])})",
+        header,
+        rows,
+        axes,
+        curves,
+        ("test error at the end", "%"),
+        False,
+        notes,
     )
-
-
-def _anytime(groups: Sequence[Group]) -> Section:
-    rows, curves = [], []
-    for group in groups:
-        measured = [[record for record in run if "test/errors" in record] for run in group.runs]
-        errors = [[1 - record["test/clean"] for record in run] for run in measured]
-        counts = [float(sum(record["test/errors"] for record in run)) for run in measured]
-        count = f"{statistics.fmean(counts):.0f}" + (f" ± {statistics.stdev(counts):.0f}" if len(counts) > 1 else "")
-        cells = [count, spread([statistics.fmean(e) for e in errors]), spread([e[-1] for e in errors]), _n(group)]
-        rows.append(Row(group.label, cells, counts, group.seeds))
-        curves.append(Curve(group.label, [record["megabatch"] for record in measured[0]], errors))
-    header = ["method", "cumulative error, images", "mean error, %", "final error, %", "n"]
-    title = f"Test error after each of {len(curves[0].x)} megabatches, % ({_on(groups[0])})"
-    axes = ("megabatch", "test error, %")
-    notes = ["cumulative error: misclassified test images, summed over the megabatches."]
-    return Section(title, header, rows, axes, curves, ("cumulative error", "images"), False, notes)
 
 
 def radius(epsilon: float) -> str:

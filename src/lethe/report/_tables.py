@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lethe.report._sections import Section
+from lethe.report._section import Section, tables
 
 
 def print_sections(made: Sequence[Section], console: Console) -> None:
     """Print each section's table and notes."""
-    for section in made:
+    for section in tables(made):
         table = Table(title=section.title, title_justify="left", title_style="bold")
         for column, name in enumerate(section.header):
             table.add_column(name, justify="left" if column == 0 else "right", min_width=0 if column else 17)
@@ -28,7 +28,7 @@ def print_sections(made: Sequence[Section], console: Console) -> None:
 def markdown(made: Sequence[Section], sources: Sequence[str] = ()) -> str:
     """The sections in Markdown, and where their numbers come from."""
     lines: list[str] = []
-    for section in made:
+    for section in tables(made):
         lines += [f"### {section.title}", "", "| " + " | ".join(section.header) + " |"]
         lines += ["|---" + "|---:" * (len(section.header) - 1) + "|"]
         lines += ["| " + " | ".join((row.label, *row.cells)) + " |" for row in section.rows] + [""]
@@ -44,7 +44,7 @@ def write_csv(made: Sequence[Section], path: Path) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["section", "method", "column", "value"])
-        for section in made:
+        for section in tables(made):
             for row in section.rows:
                 for name, cell in zip(section.header[1:], row.cells, strict=True):
                     writer.writerow([section.title, row.label, name, cell])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from lethe.report._sections import Section
+from lethe.report._section import Section
 
 
 def verdict(section: Section, baseline: str, method: str) -> str:

@@ -43,7 +43,7 @@ class TrackingObserver(Observer):
             self._guarded(name, lambda tracker=tracker: tracker.close(finished=kind is None))  # type: ignore[misc]
         self._trackers.clear()
 
-    def begin(self, title: str, epochs: int, where: Path | None = None) -> None:
+    def begin(self, title: str, epochs: int | None, where: Path | None = None) -> None:
         """Open the trackers, once the run has a folder."""
         self._observer.begin(title, epochs, where)
         if where is None:
@@ -53,6 +53,10 @@ class TrackingObserver(Observer):
             tracker = self._guarded(name, lambda name=name: TRACKERS[name](run))  # type: ignore[misc]
             if tracker is not None:
                 self._trackers[name] = tracker
+
+    def megabatch(self, number: int, expected: int | None) -> None:
+        """Nothing for trackers, whose records name it."""
+        self._observer.megabatch(number, expected)
 
     def images(self, count: int) -> None:
         """Nothing for trackers."""
