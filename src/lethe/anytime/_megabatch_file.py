@@ -32,6 +32,8 @@ def read_npz(path: Path) -> tuple[NDArray[Any], NDArray[Any]]:
         raise LetheError("it has no array 'images' or none called 'labels'") from error
     except Exception as error:  # what a damaged file makes a reader raise has no limits
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if "pickle" in reason:  # NumPy's own words say how to load what may be anybody's code
+            reason = "not an archive of plain arrays"
         raise LetheError(f"it cannot be read as .npz ({reason})") from error
 
 
