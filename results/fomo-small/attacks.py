@@ -7,31 +7,37 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-ATTACKS = ("pgd-20", "autoattack")
-found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-images = set()
+ATTACKS = ("PGD-20", "AutoAttack")
+CHECKPOINTS = ("best", "last")
+Cell = dict[str, float]  # accuracy, %, by seed
+found: dict[tuple[str, str], dict[tuple[str, str], Cell]] = defaultdict(lambda: defaultdict(dict))
+shown_on = set()
 for path in sorted(Path(sys.argv[1]).glob("*-seed*/evaluations/*.json")):
     seen = json.loads(path.read_text())
-    if not all(attack in seen["robust accuracy"] for attack in ATTACKS):
-        continue
-    row = re.sub(r"-seed\d+$", "", path.parent.parent.name)
-    checkpoint, _, stable = seen["checkpoint"].partition("-")
-    cells = found[row, stable or "working"]
+    about, (row, seed) = seen["about"], re.split(r"-seed(?=\d+$)", path.parent.parent.name)
+    checkpoint, _, stable = about["checkpoint"].partition("-")
     for attack in ATTACKS:
-        cells[f"{attack} {checkpoint}"].append(100 * seen["robust accuracy"][attack])
-    cells[f"clean {checkpoint}"].append(100 * seen["clean accuracy"])
-    images.add((seen["images"], seen["part"]))
+        if attack in seen["robust accuracy"]:
+            found[row, stable or "working"][attack, checkpoint][seed] = 100 * seen["robust accuracy"][attack]
+    shown_on.add(f"the first {about['images']} {about['part']} images")
 
-for count, part in sorted(images):
-    print(f"Accuracy, %, on the first {count} {part} images, mean ± standard deviation over seeds.\n")
-print("| row | model | PGD-20 best | last | gap | AutoAttack best | last | gap | clean, last | n |")
-print("|---|---|---:|---:|---:|---:|---:|---:|---:|---:|")
-for (row, model), cells in sorted(found.items(), key=lambda item: -statistics.mean(item[1]["autoattack last"])):
-    shown = []
+
+def spread(values: list[float]) -> str:
+    if not values:
+        return "-"
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+
+
+print(f"Robust accuracy, %, on {' or '.join(sorted(shown_on))}: mean ± standard deviation over n seeds.\n")
+print("| row | model |" + "".join(f" {attack}, best | last | gap | n |" for attack in ATTACKS))
+print("|---|---|" + "---:|---:|---:|---:|" * len(ATTACKS))
+order = sorted(found.items(), key=lambda item: -statistics.mean(item[1]["PGD-20", "last"].values() or [0.0]))
+for (row, model), cells in order:
+    line = f"| {row} | {model} |"
     for attack in ATTACKS:
-        best, last = cells[f"{attack} best"], cells[f"{attack} last"]
-        shown += [best, last, [b - e for b, e in zip(best, last, strict=True)]]
-    shown.append(cells["clean last"])
-    n = len(shown[0])
-    spread = [f"{statistics.mean(x):.1f} ± {statistics.stdev(x) if n > 1 else 0:.1f}" for x in shown]
-    print(f"| {row} | {model} |", " | ".join(spread), f"| {n} |")
+        best, last = (cells[attack, checkpoint] for checkpoint in CHECKPOINTS)
+        both = sorted(best.keys() & last.keys())
+        gap = [best[seed] - last[seed] for seed in both]
+        parts = [best[seed] for seed in both], [last[seed] for seed in both], gap
+        line += "".join(f" {spread(part)} |" for part in parts) + f" {len(both)} |"
+    print(line)

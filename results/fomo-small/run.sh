@@ -61,11 +61,16 @@ for at in ${PROTOCOLS:-16px 32px}; do
     rm "$here/$at/report.html"  # the page repeats the others
   fi
   if [[ $parts == *attack* ]]; then
-    for name in "${attacked[@]}"; do
-      for checkpoint in best-stable last-stable; do echo "$name $checkpoint"; done
-      case $name in at-ema-* | awp-ema-*) for checkpoint in best last; do echo "$name $checkpoint"; done ;; esac
+    for attack in pgd-20 autoattack; do
+      for seed in ${ATTACKED:-0 1 2 3 4}; do
+        for name in "${attacked[@]}"; do
+          [[ $name == *-seed$seed ]] || continue
+          for checkpoint in best-stable last-stable; do echo "$name $checkpoint $attack"; done
+          [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $attack"; done
+        done
+      done
     done | xargs -P "$cores" -L 1 bash -c '
-      lethe evaluate "$runs/$0" --checkpoint "$1" --attacks pgd-20 autoattack --images 200 --data-dir "$data"'
+      lethe evaluate "$runs/$0" --checkpoint "$1" --attacks "$2" --images 200 --data-dir "$data"'
     python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
   fi
 done
