@@ -23,6 +23,7 @@ for path in sorted(Path(sys.argv[1]).glob("*-seed*/evaluations/*.json")):
 
 
 def spread(values: list[float]) -> str:
+    """Mean and standard deviation, if there is any value."""
     if not values:
         return "-"
     return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"

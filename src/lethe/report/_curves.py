@@ -13,7 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from lethe.report._intervals import bounded, interval
 from lethe.report._section import Curve, Panel, Section
 
-COLOURS = ("#8c8c8c", "#c0392b", "#e59866", "#2471a3", "#1e8449", "#7d3c98", "#b7950b", "#17202a")
+COLOURS = ("#8c8c8c", "#c0392b", "#e59866", "#2471a3", "#1e8449", "#7d3c98", "#b7950b", "#17202a", "#16a085", "#d98880")
+NAME_WIDTH = 60
+"""Characters of a line in the legend, which is as wide as a panel."""
 
 
 def draw(made: Sequence[Section]) -> bytes:
@@ -27,17 +29,17 @@ def draw(made: Sequence[Section]) -> bytes:
         for section in made
         for plot in (Panel(section.title, section.axes, section.curves), *section.more)
     ]
-    figure = Figure(figsize=(4.8 * len(plots), 4.8), dpi=150, layout="constrained")
+    named = [[textwrap.fill(curve.label, NAME_WIDTH) for curve in plot.curves] for plot, _ in plots]
+    lines = max(sum(name.count("\n") + 1 for name in names) for names in named)
+    figure = Figure(figsize=(4.8 * len(plots), 4.2 + 0.17 * lines), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(plots), squeeze=False)[0]
-    for panel, (plot, kind) in zip(panels, plots, strict=True):
-        for colour, curve in zip(_colours(len(plot.curves)), plot.curves, strict=True):
+    for panel, (plot, kind), names in zip(panels, plots, named, strict=True):
+        for colour, curve, name in zip(_colours(len(plot.curves)), plot.curves, names, strict=True):
             mean = [100 * value for value in curve.mean]
             style = "--" if "working" in curve.label else "-"
             marker = "o" if kind == "interval" else None
-            panel.plot(
-                curve.x, mean, style, color=colour, label=curve.label, linewidth=1.8, marker=marker, markersize=4
-            )
+            panel.plot(curve.x, mean, style, color=colour, label=name, linewidth=1.8, marker=marker, markersize=4)
             if len(curve.seeds) > 1:
                 low, high = band(curve, kind)
                 panel.fill_between(curve.x, low, high, color=colour, alpha=0.15, linewidth=0)
