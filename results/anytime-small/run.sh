@@ -41,6 +41,8 @@ llf
 rifle
 lure+half --fraction 0.5
 random-forgetting+half --fraction 0.5
+alma+carried --optimizer-state carried
+lure+official --official
 alma+sam --optimizer-rule sam
 lure+sam --optimizer-rule sam
 END
