@@ -8,33 +8,43 @@ runs=runs/fomo-small/search
 cores=${CORES:-$(nproc)}
 . results/train_once.sh
 mkdir -p "$runs"
+# 32px: which protocol of larger images shows robust overfitting that two cores can wait for.
+large="--image-size 32 --validation-size 500"
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do
     config=fomo
-    [ "$name" = at ] && config=at
+    case $name in at | 32px-at-*) config=at ;; esac
     echo "$config $name-seed$seed --seed $seed${options:+ $options}"
   done << END
-at
+at --test-size 100
 constant-0.995 --decay 0.995 --consistency 3
 none-constant-0.995 --decay 0.995 --fraction 0 --consistency 3
 none-piecewise --schedule piecewise --fraction 0 --consistency 3
 half-each-2 --decay 0.995 --fraction 0.5 --consistency 3
 consistency-3 --consistency 3
 none-constant-3 --fraction 0 --consistency 3
-none-constant --fraction 0
+none-constant --fraction 0 --consistency 2
 no-consistency --consistency 0
 none-none --fraction 0 --consistency 0
 5-each-1 --fraction 0.05 --period 1 --consistency 3
 30-each-4 --fraction 0.3 --period 4 --consistency 3
-consistency-1 --consistency 1
-consistency-2
-piecewise --schedule piecewise
-cosine --schedule cosine
-everywhere --later-layers 1
-last-quarter --later-layers 0.25
-channels --granularity channels
-awp --weights awp --awp-gamma 0.02
-awp-none --weights awp --awp-gamma 0.02 --fraction 0
+consistency-2 --consistency 2
+piecewise --schedule piecewise --consistency 2
+cosine --schedule cosine --consistency 2
+consistency-1 --test-size 100
+none-consistency-1 --fraction 0 --test-size 100
+20-each-2 --fraction 0.2 --test-size 100
+last-quarter-30 --later-layers 0.25 --fraction 0.3 --test-size 100
+channels --granularity channels --test-size 100
+clean-consistency --clean-consistency 1 --test-size 100
+half-and-clean --consistency 0.5 --clean-consistency 1 --test-size 100
+recompute --stable-statistics recompute --test-size 100
+awp --weights awp --awp-gamma 0.02 --test-size 100
+none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
+32px-at-crop-8 $large --train-size 2000 --augment crop-flip --epsilon 8/255 --step-size 2/255 --epochs 40 --eval-every 5
+32px-at-wide-crop-8 $large --train-size 1000 --augment crop-flip --width 32 --epsilon 8/255 --step-size 2/255 --epochs 40 --eval-every 5
+32px-at-flip-4 $large --train-size 2000 --augment flip --steps 3 --step-size 2/255
+32px-at-resnet18 $large --train-size 2000 --augment flip --steps 3 --step-size 2/255 --model resnet18-imagenet --epochs 30 --eval-every 3
 END
 done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 python3 - "$runs" > "$here/search.txt" << 'END'
@@ -48,6 +58,7 @@ for run in sorted(pathlib.Path(sys.argv[1]).glob("*-seed*")):
     for prefix, name in (("stable/", "stable"), ("", "working")):
         robust = [line[f"{prefix}validation/robust"] for line in lines if f"{prefix}validation/robust" in line]
         clean = [line[f"{prefix}validation/clean"] for line in lines if f"{prefix}validation/clean" in line]
-        shown.append(f"{name} best {100 * max(robust):.1f} last {100 * robust[-1]:.1f} clean {100 * clean[-1]:.1f}")
+        if robust:
+            shown.append(f"{name} best {100 * max(robust):.1f} last {100 * robust[-1]:.1f} clean {100 * clean[-1]:.1f}")
     print(run.name, *shown, sep=", ")
 END
