@@ -58,7 +58,9 @@ for at in ${PROTOCOLS:-16px 32px}; do
   fi
   if [[ $parts == *table* ]]; then
     lethe report "${listed[@]}" --out "$here/$at"
-    rm "$here/$at/report.html"  # the page repeats the others
+    # Differences are from a report's first row: here from that without forgetting, beside all that forgets.
+    lethe report "$runs"/no-forgetting-seed* "$runs"/fomo-seed* --out "$here/$at/forgetting"
+    rm "$here/$at"/{,forgetting/}report.html "$here/$at/forgetting/curves.png"  # they repeat the others
   fi
   if [[ $parts == *attack* ]]; then
     for attack in pgd-20 autoattack; do

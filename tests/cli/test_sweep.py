@@ -64,7 +64,7 @@ def test_the_table_has_a_mean_and_an_interval(train):
     assert "95 % interval" in shown or "interval)" in shown
     ends = [1 - RunDirectory.open(path).records()[-1]["test/clean"] for path in Path("s").iterdir()]
     mean, half = 100 * statistics.fmean(ends), 100 * 4.3027 * statistics.stdev(ends) / 3**0.5  # t with 2 degrees
-    assert f"{mean:.1f} ({mean - half:.1f} to {mean + half:.1f})" in shown
+    assert f"{mean:.1f} ({max(0.0, mean - half):.1f} to {min(100.0, mean + half):.1f})" in shown
 
 
 def test_streams_are_swept_too_and_the_same_command_goes_on(lethe_command):
