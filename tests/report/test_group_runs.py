@@ -9,18 +9,20 @@ import lethe
 from lethe.attacks import PGD
 from lethe.engine import RunConfig, ScheduleConfig
 from lethe.objectives import DistillationConfig, ObjectiveConfig
-from lethe.optim import AMPConfig, SGDConfig
+from lethe.optim import AMPConfig, AWPConfig, SGDConfig
 from lethe.recipes import (
     TRAIN_RECIPES,
     AMPRecipe,
     ATRecipe,
     AWPRecipe,
+    FOMORecipe,
     KDSWARecipe,
     RMPRecipe,
     SGDRecipe,
     TRADESRecipe,
     with_defaults,
 )
+from lethe.recipes._adversarial import WeightsConfig
 from lethe.report import group_runs
 
 
@@ -78,6 +80,12 @@ def test_labels_name_what_differs_within_a_recipe_and_what_is_minimised(finished
     assert [group.label for group in groups] == [
         *("AT", "TRADES", "AT-AWP over TRADES", "AMP, epsilon 0.5", "RMP", "AMP, epsilon 0.1")
     ]
+
+
+def test_what_nothing_reads_is_not_in_a_label(finished_run):
+    pushed = FOMORecipe(weights=WeightsConfig(weights="awp"), awp=AWPConfig(awp_gamma=0.02))
+    groups = group_runs([finished_run("a", FOMORecipe()), finished_run("b", pushed)])
+    assert [group.label for group in groups] == ["FOMO", "FOMO with AWP, awp-gamma 0.02"]
 
 
 def test_seeds_with_teachers_of_their_own_belong_together(finished_run):

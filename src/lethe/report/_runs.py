@@ -161,10 +161,13 @@ def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
         name += f" with {LABELS[weights].removeprefix('AT-')}"
     if options.get("learning", {}).get("adversarial"):
         name += " under attack"
+    silent = {"learning", "weights"}  # what they say stands in the name
+    if silent & options.keys():
+        silent |= {"amp", "awp", "sam"} - {weights}  # which nothing reads
     differing = [
         (section, key)
         for section, key, value in _flat(options)
-        if section != "learning"  # of which the name says it
+        if section not in silent
         and any(_differs(other, section, key, value, same=other["recipe"] == recipe) for other in everyone)
     ]
     if not differing:
