@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Learners on CIFAR-10 in eight megabatches: results/anytime-small/run.sh DATA_DIR, from the repository's root, with `lethe` on
 # the PATH. DATA_DIR holds cifar-10-batches-py. Finished runs are kept, stopped ones go on; CORES runs at a time.
-# REPLAYS, LEARNERS, SEEDS and PARTS (train table) each choose some of it.
+# REPLAYS, LEARNERS, SEEDS and PARTS (train table list) each choose some of it.
 set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/anytime-small
@@ -65,5 +65,15 @@ for replay in ${REPLAYS:-full none 1000}; do
   if [[ $parts == *table* ]]; then
     lethe report "${listed[@]}" --out "$here/replay-$replay"
     rm "$here/replay-$replay/report.html"  # the page repeats the others
+  fi
+  if [[ $parts == *list* ]]; then  # errors of all runs there are, to choose by
+    python3 - "$runs/$replay" << 'END'
+import json, pathlib, sys
+print("Cumulative error (misclassified test images, summed over the megabatches), and errors after the last.")
+for run in sorted(pathlib.Path(sys.argv[1]).glob("*-seed*")):
+    if (run / "summary.json").is_file():
+        errors = json.loads((run / "summary.json").read_text())["test/errors"]
+        print(run.name, sum(errors), errors[-1], sep=", ")
+END
   fi
 done
