@@ -94,6 +94,7 @@ def test_later_layers_are_forgotten_wholly(config, forgotten):
 
 
 def test_later_layers_as_lures_code_are_a_resnet18s():
+    pytest.importorskip("torchvision")
     torch.manual_seed(0)
     model = build(ModelConfig(model="resnet18"), 10, (0.5,), (0.2,))
     before = state(model)
@@ -106,6 +107,8 @@ def test_later_layers_as_lures_code_are_a_resnet18s():
 
 @pytest.mark.parametrize("name", ["small-resnet", "resnet50"])
 def test_the_published_list_is_refused_where_it_would_reset_nearly_everything(name):
+    if name == "resnet50":
+        pytest.importorskip("torchvision")
     model = build(ModelConfig(model=name), 10, (0.5,), (0.2,))
     before = state(model)
     with pytest.raises(lethe.LetheError, match="list of later layers is a ResNet-18's"):
