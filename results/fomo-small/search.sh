@@ -45,6 +45,7 @@ none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
 32px-at-wide-crop-8 $large --train-size 1000 --augment crop-flip --width 32 --epsilon 8/255 --step-size 2/255 --epochs 40 --eval-every 5
 32px-at-flip-4 $large --train-size 2000 --augment flip --steps 3 --step-size 2/255
 32px-at-resnet18 $large --train-size 2000 --augment flip --steps 3 --step-size 2/255 --model resnet18-imagenet --epochs 30 --eval-every 3
+32px-fomo-5-each-4 $large --train-size 1500 --augment flip --steps 3 --step-size 2/255 --model resnet18-imagenet --epochs 40 --eval-every 5 --fraction 0.05 --period 4
 END
 done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 python3 - "$runs" > "$here/search.txt" << 'END'
