@@ -9,7 +9,7 @@ cores=${CORES:-$(nproc)}
 . results/train_once.sh
 mkdir -p "$runs"
 # 32px: which protocol of larger images shows robust overfitting that two cores can wait for.
-large="--image-size 32 --validation-size 500"
+large="--image-size 32 --validation-size 500 --test-size 100"
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do
     config=fomo
