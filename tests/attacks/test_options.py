@@ -1,5 +1,7 @@
 """PGD's options: starts, restarts, targets, early stop, step rules, modes, and ways to compute."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -62,6 +64,29 @@ def test_early_stop_leaves_an_image_where_it_first_fools():
         fooled = [bool(model(place).argmax(1) != y[i]) for place in path]
         first = fooled.index(True) if any(fooled) else 20
         torch.testing.assert_close(stopped[i : i + 1], path[first])
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"loss": "kl"}, {"targeted": True}, {"restarts": 2, "norm": "l2", "epsilon": 0.5}]
+)
+def test_leaving_out_what_is_fooled_changes_nothing_else(options):
+    model, (x, y) = network(), images()
+    attack = PGD(**{"epsilon": 0.1, "step_size": 0.02, "steps": 10, "early_stop": True} | options)
+    y = (model(x).argmax(1) + attack.targeted) % 5  # so that none is fooled at once
+    found = attack(model, x, y, seeded())
+    every_image_each_step = replace(attack, attack_mode="train")  # as the network is: in evaluation mode
+    torch.testing.assert_close(found, every_image_each_step(model, x, y, seeded()))
+    assert 0 < (model(found).argmax(1) == y).sum() < len(x)
+
+
+def test_what_is_fooled_costs_no_more():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(108, 5, bias=False))
+    x, _ = images(16)
+    right = model(x).argmax(1)
+    attack = PGD(steps=4, epsilon=0.0, early_stop=True)
+    one = cost(lambda: model(x[:1]))
+    assert cost(lambda: attack(model, x, right)) == 2 * 4 * 16 * one
+    assert cost(lambda: attack(model, x, (right + 1) % 5)) == 2 * (16 + 3) * one  # one image goes on, see there
 
 
 def test_falling_steps_add_up():

@@ -1,11 +1,14 @@
 """What recipes need and where their runs go."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 import lethe
 from lethe.attacks import PGD
 from lethe.data import DataConfig, load
+from lethe.evaluate import EvaluationConfig
 from lethe.models import ModelConfig
 from lethe.objectives import TRADES, ObjectiveConfig
 from lethe.optim import SGDConfig
@@ -64,6 +67,8 @@ def test_trades_and_mart_start_beside_the_image_and_are_evaluated_like_the_other
     assert (trades.objective(10).beta, mart.objective(10).beta) == (6.0, 5.0)
     assert trades.evaluation_attack() == mart.evaluation_attack() == at.evaluation_attack()
     assert at.evaluation_attack().steps == at.evaluation.eval_steps
+    assert not at.evaluation_attack().early_stop
+    assert replace(at, evaluation=EvaluationConfig(eval_early_stop=True)).evaluation_attack().early_stop
 
 
 @pytest.mark.parametrize(

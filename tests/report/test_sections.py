@@ -98,12 +98,15 @@ def test_runs_under_different_attacks_are_not_put_into_one_table(finished_run):
     records = [{"epoch": 1, **measured("", 0.5, 0.4, 0.9, 0.8)}]
     weak, strong = (replace(ATRecipe(), attack=PGD(epsilon=e / 255)) for e in (4, 8))
     more_steps = replace(ATRecipe(), attack=PGD(epsilon=8 / 255), evaluation=EvaluationConfig(eval_steps=50))
-    runs = [finished_run(name, recipe, records) for name, recipe in zip("abc", (weak, strong, more_steps), strict=True)]
+    other_rule = replace(more_steps, evaluation=EvaluationConfig(eval_steps=50, eval_early_stop=True))
+    recipes = zip("abcd", (weak, strong, more_steps, other_rule), strict=True)
+    runs = [finished_run(name, recipe, records) for name, recipe in recipes]
     titles = [section.title for section in sections(group_runs(runs))]
     assert titles == [
         "Robust accuracy, % (digits, PGD-20, linf, epsilon 4/255)",
         "Robust accuracy, % (digits, PGD-20, linf, epsilon 8/255)",
         "Robust accuracy, % (digits, PGD-50, linf, epsilon 8/255)",
+        "Robust accuracy, % (digits, PGD-50, linf, epsilon 8/255, fooled by any step)",
     ]
 
 

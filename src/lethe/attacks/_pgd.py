@@ -58,7 +58,8 @@ class PGD:
     step_rule: str = "constant"
     """Steps of the same length (constant), or falling to 0 (linear)."""
     early_stop: bool = False
-    """Of the attack, not of training: leave an image where it first fools the network; costs the same."""
+    """Of the attack, not of training: leave an image where it first fools the network, and attack only the others on,
+    which costs a fraction; the same as ever where images share a batch's statistics (attack_mode) or with compile."""
     targeted: bool = False
     """The labels given are classes to be reached."""
     attack_mode: str = "eval"
@@ -130,26 +131,45 @@ class PGD:
                     # Fooling counts more than any loss: losses are squeezed into (0, 1).
                     score = self._fooled(logits, y) + score.sigmoid()
                 better = torch.ones_like(score, dtype=torch.bool) if restart == 0 else score > best_score
-                best = torch.where(better.view(-1, *[1] * (x.ndim - 1)), found, best)
+                best = torch.where(_per_image(better, x), found, best)
                 best_score = score if restart == 0 else torch.maximum(score, best_score)
         return _laid_out_as(x, best)
 
     def _climb(self, forward: Forward, start: Tensor, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
-        constraint, loss = CONSTRAINTS[self.norm], LOSSES[self.loss]
+        if self.early_stop and self.attack_mode == "eval" and not self.compile:
+            return self._climb_while_right(forward, start, x, y, target)
         adversarial = start
         for step in range(self.steps):
-            adversarial = adversarial.detach().requires_grad_()
-            # FLOP counters cannot see through an input that is a leaf; the compiler wants one.
-            logits = forward(adversarial if self.compile else adversarial.view_as(adversarial))
-            (gradient,) = torch.autograd.grad(self._sign() * loss.value(logits, target).sum(), adversarial)
-            length = self.step_size * (1.0 if self.step_rule == "constant" else 1.0 - step / self.steps)
-            here = adversarial.detach()
-            moved = here + constraint.step(gradient, length)
-            adversarial = (x + constraint.project(moved - x, self.epsilon)).clamp_(0.0, 1.0)
+            here = adversarial
+            adversarial, logits = self._step(forward, here, x, target, step)
             if self.early_stop:
-                fooled = self._fooled(logits.detach(), y).view(-1, *[1] * (x.ndim - 1))
-                adversarial = torch.where(fooled, here, adversarial)
-        return adversarial.detach()
+                adversarial = torch.where(_per_image(self._fooled(logits, y), x), here, adversarial)
+        return adversarial
+
+    def _climb_while_right(self, forward: Forward, start: Tensor, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
+        """Early stop where no image depends on the others: those that fool the network leave the batch."""
+        found, here = start.clone(), start
+        left = torch.arange(len(x), device=x.device)
+        for step in range(self.steps):
+            moved, logits = self._step(forward, here, x[left], target[left], step)
+            fooled = self._fooled(logits, y[left])
+            here = torch.where(_per_image(fooled, x), here, moved)
+            found[left] = here
+            # One always goes on: where weights lie on several processes, each must call the network equally often.
+            going_on = (~fooled).nonzero().squeeze(1) if not fooled.all() else torch.zeros_like(left[:1])
+            left, here = left[going_on], here[going_on]
+        return found
+
+    def _step(self, forward: Forward, here: Tensor, x: Tensor, target: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Where a step leads, detached, and the logits it began with."""
+        constraint, loss = CONSTRAINTS[self.norm], LOSSES[self.loss]
+        here = here.detach().requires_grad_()
+        # FLOP counters cannot see through an input that is a leaf; the compiler wants one.
+        logits = forward(here if self.compile else here.view_as(here))
+        (gradient,) = torch.autograd.grad(self._sign() * loss.value(logits, target).sum(), here)
+        length = self.step_size * (1.0 if self.step_rule == "constant" else 1.0 - step / self.steps)
+        moved = here.detach() + constraint.step(gradient, length)
+        return (x + constraint.project(moved - x, self.epsilon)).clamp_(0.0, 1.0), logits.detach()
 
     def _start(self, x: Tensor, generator: Source) -> Tensor:
         if not self.random_start or self.epsilon == 0:
@@ -194,6 +214,11 @@ class PGD:
 def _laid_out_as(x: Tensor, found: Tensor) -> Tensor:
     """The images with the strides of ``x``: an attack must not decide which kernels the training pass takes."""
     return found if found.stride() == x.stride() else torch.empty_like(x).copy_(found)
+
+
+def _per_image(values: Tensor, x: Tensor) -> Tensor:
+    """A value an image, shaped to act on images."""
+    return values.view(-1, *[1] * (x.ndim - 1))
 
 
 def check_images(x: Tensor) -> None:

@@ -16,6 +16,9 @@ class EvaluationConfig:
     """Evaluate each so many epochs."""
     eval_steps: int = 20
     """PGD steps of the robust accuracy; epsilon and step size are those of training."""
+    eval_early_stop: bool = False
+    """Attack an image no further once the network is wrong about it: a fraction of the cost, since many are at once.
+    An image counts as fooled where any step fools the network, not the last one alone."""
     eval_batch_size: int = 256
     """Images at a time."""
     stop_patience: int | None = None

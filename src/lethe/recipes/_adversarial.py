@@ -59,6 +59,7 @@ class ATRecipe(SGDRecipe):
             steps=self.evaluation.eval_steps,
             norm=a.norm,
             channels_last=a.channels_last,
+            early_stop=self.evaluation.eval_early_stop,
         )
 
 

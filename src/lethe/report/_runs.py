@@ -124,7 +124,8 @@ def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
         return ("anytime", stream["megabatches"], *key)
     if "attack" in options:
         attack = [options["attack"][name] for name in ("norm", "epsilon", "step_size")]
-        return ("robust", options["evaluation"]["eval_steps"], *attack, *key)
+        evaluation = options["evaluation"]
+        return ("robust", evaluation["eval_steps"], evaluation.get("eval_early_stop", False), *attack, *key)
     return ("standard", *key)
 
 
@@ -138,7 +139,7 @@ def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
         "distillation": ("clean_teacher", "robust_teacher"),  # each seed may well have its own
     }
     if "attack" not in options:
-        idle["evaluation"] = ("eval_batch_size", "eval_steps")
+        idle["evaluation"] = ("eval_batch_size", "eval_steps", "eval_early_stop")
     return {
         name: {k: v for k, v in section.items() if k not in idle.get(name, ())}
         if isinstance(section, dict)

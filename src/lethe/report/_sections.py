@@ -55,8 +55,10 @@ def _robust(groups: Sequence[Group]) -> Section:
             rows.append(Row(label, [*map(spread, measured), _n(group)], [100 * b.last for b in robust], group.seeds))
             curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
     attack = groups[0].options["attack"]
-    steps = groups[0].options["evaluation"]["eval_steps"]
-    under = f"PGD-{steps}, {attack['norm']}, epsilon {radius(attack['epsilon'])}"
+    evaluation = groups[0].options["evaluation"]
+    under = f"PGD-{evaluation['eval_steps']}, {attack['norm']}, epsilon {radius(attack['epsilon'])}"
+    if evaluation.get("eval_early_stop"):  # which older runs do not have
+        under += ", fooled by any step"
     title = f"Robust accuracy, % ({data_of(groups[0])}, {under})"
     header = ["method", "best", "last", "gap", "clean, last", "best on test", "n"]
     notes = [
