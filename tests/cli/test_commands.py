@@ -1,7 +1,11 @@
 """What works: help, versions, options, files."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 import lethe
 from lethe.engine import RunDirectory
@@ -142,3 +146,11 @@ def test_a_report_over_two_seeds_writes_tables_a_picture_and_a_page(train, lethe
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/png;base64," in (folder / "report.html").read_text()
     assert lethe_command("report", "a", "b", "--out", "deep/report")[0] == 0  # made anew, over the old one
+
+
+@pytest.mark.parametrize("words", [("train", "fomo", "--help"), ("recipes",)])
+def test_a_reader_who_has_seen_enough_is_told_of_no_error(words):
+    lethe_of_the_shell = Path(sys.executable).with_name("lethe")
+    process = subprocess.Popen([lethe_of_the_shell, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()  # as head does
+    assert process.communicate()[1] == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -26,7 +27,12 @@ COMMANDS = {
 
 def entry() -> int:
     """The ``lethe`` of the shell: :func:`main`, after which one of several processes ends at once."""
-    status = main()
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read along, as head does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains
+        return 141  # 128 + SIGPIPE, as shells count
     torch = sys.modules.get("torch")  # few commands need it
     if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
         _launched.leave(status)
