@@ -85,6 +85,15 @@ def test_the_default_forgets_the_least_salient_convolutional_and_linear_weights_
     assert saliency[redrawn].max() <= saliency[~redrawn].min()
 
 
+def test_the_share_can_be_that_of_each_tensor():
+    model = network()
+    before = snapshot(model)
+    LURE(0.25, count="per-tensor", ties="first").forget(model, data())
+    moved = changed(model, before)
+    for name in ("0.weight", "4.weight", "6.weight"):
+        assert int(moved[name].sum()) == round(0.25 * moved[name].numel())
+
+
 def test_all_that_ties_goes_so_that_zeros_make_the_share_larger():
     model = network()
     for module in (model[0], model[4], model[6]):
@@ -130,9 +139,13 @@ def test_momentum_is_kept_where_the_default_clears_it():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: LURE(official=True, select=named("0.weight")), "leave select and ties out"),
-        (lambda: LURE(official=True, ties="first"), "leave select and ties out"),
+        (lambda: LURE(official=True, select=named("0.weight")), "leave select, ties and count out"),
+        (lambda: LURE(official=True, ties="first"), "leave select, ties and count out"),
+        (lambda: LURE(official=True, count="per-tensor"), "leave select, ties and count out"),
         (lambda: LURE(ties="none"), "unknown ties"),
+        (lambda: LURE(count="each"), "unknown count"),
+        (lambda: LUREConfig(count="each"), "unknown count"),
+        (lambda: LUREConfig(official=True, count="per-tensor"), "leave snip_images"),
         (lambda: LUREConfig(official=True, snip_images=7), "leave snip_images"),
         (lambda: LUREConfig(official=True, ties="first"), "leave snip_images"),
         (lambda: LUREConfig(official=True, snip_on="replayed"), "leave snip_images"),

@@ -42,7 +42,7 @@ VARIANTS = {
     },
     "official": {"lure": LUREConfig(official=True)},
     "replayed, carried schedule": {
-        "lure": LUREConfig(snip_on="replayed", keep=0.7, ties="first"),
+        "lure": LUREConfig(snip_on="replayed", keep=0.7, ties="first", count="per-tensor"),
         "megabatch": MegabatchConfig(optimizer_state="carried", schedule_state="carried"),
     },
 }

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from lethe._check import LetheError, at_least, one_of
 from lethe._check import fraction as check_fraction
 from lethe.forget import Forgotten, Select, everything, reinitialize, snip_mask
-from lethe.forget._ranking import TIES
+from lethe.forget._ranking import COUNTS, TIES
 
 SNIP_ON = ("current", "replayed")
 OFFICIAL_IMAGES = 100
@@ -31,8 +31,10 @@ class LURE:
         generator: source of the new weights; None is torch's global one.
         ties: of weights that equal the threshold ``"all"`` go, as published, or the ``"first"``, so many that the
             share is exact.
+        count: the share is that of all selected weights in one ranking (``"overall"``), as published, or that of
+            each tensor, ranked by itself (``"per-tensor"``).
         official: forget as the published code (``NeurAI-Lab/LURE``) does, see below; goes with no ``select`` and with
-            ``ties="all"``.
+            ``ties="all"`` and ``count="overall"``.
 
     Where the official code and Lethe differ:
         The code ranks *all* parameters together, biases and normalisation too, and forgets those whose name contains
@@ -51,12 +53,16 @@ class LURE:
         select: Select = None,
         generator: torch.Generator | None = None,
         ties: str = "all",
+        count: str = "overall",
         official: bool = False,
     ) -> None:
         self.fraction = check_fraction("fraction", fraction)
         self.ties = one_of("ties", ties, TIES)
-        if official and (select is not None or ties != "all"):
-            raise LetheError("official ranks every parameter and forgets all ties: leave select and ties out.")
+        self.count = one_of("count", count, COUNTS)
+        if official and (select is not None or (ties, count) != ("all", "overall")):
+            raise LetheError(
+                "official ranks every parameter together and forgets all ties: leave select, ties and count out."
+            )
         self.select, self.generator, self.official = select, generator, official
 
     def forget(
@@ -74,7 +80,7 @@ class LURE:
             optimizer: its state of what is forgotten is cleared, or kept with ``official``.
         """
         select = everything if self.official else self.select
-        masks = snip_mask(model, batches, self.fraction, select=select, ties=self.ties)
+        masks = snip_mask(model, batches, self.fraction, select=select, count=self.count, ties=self.ties)
         if not self.official:
             return reinitialize(model, masks, optimizer=optimizer, generator=self.generator)
         named_weight = {name: mask for name, mask in masks.items() if "weight" in name}
@@ -96,6 +102,8 @@ class LUREConfig:
     (replayed); none: current, or with official the first of the training set as the published code lists it."""
     ties: str = "all"
     """Of weights that equal the threshold all go, as published, or the first, which makes the share exact."""
+    count: str = "overall"
+    """The share is that of all weights in one ranking (overall), as published, or of each tensor (per-tensor)."""
     official: bool = False
     """Forget as the published code does: all parameters in one ranking, saliency on the first 100 images of the
     training set (under full replay those of megabatch 1), augmented; only what is named weight is re-drawn, batch
@@ -111,11 +119,12 @@ class LUREConfig:
         if self.snip_on is not None:
             one_of("snip_on", self.snip_on, SNIP_ON)
         one_of("ties", self.ties, TIES)
-        fixed = (self.snip_images, self.snip_on == "replayed", self.ties)
-        if self.official and fixed != (LUREConfig.snip_images, False, LUREConfig.ties):
+        one_of("count", self.count, COUNTS)
+        fixed = (self.snip_images, self.snip_on == "replayed", self.ties, self.count)
+        if self.official and fixed != (LUREConfig.snip_images, False, LUREConfig.ties, LUREConfig.count):
             raise LetheError(
-                "official looks at 100 images and forgets all ties: leave snip_images and ties out, and snip_on, or "
-                "set it to current (-snip_no_replay of the published code)."
+                "official looks at 100 images, in one ranking, and forgets all ties: leave snip_images, ties and count "
+                "out, and snip_on, or set it to current (-snip_no_replay of the published code)."
             )
 
     @property

@@ -78,7 +78,8 @@ class LureRecipe(AnytimeRecipe):
             seen = at.train.subset(torch.randperm(len(at.train), generator=at.generator)[: o.snip_images])
         else:
             seen = at.new.subset(list(range(min(o.snip_images, len(at.new)))))
-        lure = LURE(o.share, select=self.forgettable.selector(), generator=at.generator, ties=o.ties)
+        select = self.forgettable.selector()
+        lure = LURE(o.share, select=select, generator=at.generator, ties=o.ties, count=o.count)
         return lure.forget(at.model, batches(seen, self.schedule.batch_size), optimizer=at.optimizer)
 
     def _officially_first(self, at: Between) -> ImageSet:
