@@ -215,6 +215,22 @@ def test_statistics_of_the_stable_model_can_be_recomputed():
         fomo.end_epoch(0)
 
 
+def test_recomputed_statistics_stay_while_the_weights_move_also_in_a_resumed_run():
+    model = network()
+    fomo, optimizer = make(model, stable_statistics="recompute")
+    x, y = data(0)[0]
+    step(model, fomo, optimizer, x, y)
+    assert torch.equal(fomo.stable[1].running_mean, model[1].running_mean)  # there are no others yet
+    train(model, fomo, optimizer, range(1))
+    resumed, _ = make(network(), stable_statistics="recompute")
+    resumed.load_state_dict(copy.deepcopy(fomo.state_dict()))
+    for one in (fomo, resumed):
+        weights, mean = one.stable[0].weight.clone(), one.stable[1].running_mean.clone()
+        step(model, one, optimizer, x, y)
+        assert not torch.equal(one.stable[0].weight, weights)
+        assert torch.equal(one.stable[1].running_mean, mean)
+
+
 def test_consistency_on_attacked_and_on_clean_images():
     model = network()
     fomo, optimizer = make(model, clean_consistency=3.0, distance="mse", temperature=2.0)

@@ -12,7 +12,7 @@ from lethe._check import LetheError, fraction, one_of
 from lethe._shards import local, reshard, sharded, unwrapped
 
 RAMPS = ("even", "slow", "none")
-STATISTICS = ("average", "copy")
+STATISTICS = ("average", "copy", "leave")
 
 
 class StableModel:
@@ -34,7 +34,8 @@ class StableModel:
             build and shard the network twice, with the same values.
         ramp: of the decay: ``"even"``: as above; ``"slow"``: ``min(decay, (1 + t)/(10 + t))``, in which the start has
             some weight; ``"none"``: ``decay`` from the first update on.
-        statistics: floating-point buffers: ``"average"``, or ``"copy"`` the working model's.
+        statistics: floating-point buffers: ``"average"``, ``"copy"`` the working model's, or ``"leave"`` them to
+            :func:`lethe.consolidate.recompute_statistics`. It may be set anew between updates.
 
     Attributes:
         module: the stable model.
@@ -100,10 +101,13 @@ class StableModel:
         copied: tuple[list[Tensor], list[Tensor]] = ([], [])
         for kind in (nn.Module.parameters, nn.Module.buffers):
             for mine, theirs in zip(kind(self.module), kind(model), strict=True):
-                average = mine.is_floating_point() and (kind is nn.Module.parameters or self.statistics == "average")
-                into = averaged if average else copied
-                into[0].append(mine)
-                into[1].append(theirs.detach())
+                how = "copy"
+                if mine.is_floating_point():
+                    how = "average" if kind is nn.Module.parameters else self.statistics
+                if how != "leave":
+                    into = averaged if how == "average" else copied
+                    into[0].append(mine)
+                    into[1].append(theirs.detach())
         torch._foreach_lerp_(local(averaged[0]), local(averaged[1]), share)
         for mine, theirs in zip(local(copied[0]), local(copied[1]), strict=True):
             mine.copy_(theirs)

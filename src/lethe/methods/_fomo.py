@@ -99,6 +99,7 @@ class FOMO:
         self.forgettings = 0
         self._epoch, self._forgot_at = -1, -1  # the epoch that began last, and that of the last forgetting
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
+        # What is recomputed after each epoch is copied before the first time, and then stays until the next.
         statistics = "average" if o.stable_statistics == "average" else "copy"
         self._stable = StableModel(model, decay, stable, ramp=o.ramp, statistics=statistics)
         self._teacher = Teacher(self._stable.module)
@@ -204,6 +205,7 @@ class FOMO:
             if images is None:
                 raise LetheError("stable_statistics='recompute' needs images: end_epoch(epoch, images).")
             recompute_statistics(self.stable, images())
+            self._stable.statistics = "leave"
 
     def observe(self, accuracy: float) -> None:
         """Tell the automatic start the working model's validation accuracy, after the epoch that it was measured in.
@@ -221,6 +223,7 @@ class FOMO:
             "forgot_at": self._forgot_at,
             "epoch": self._epoch,
             "consolidated_for": self._consolidated_for,
+            "statistics": self._stable.statistics,
             "schedule": self.schedule.state_dict(),
             "generator": None if self.generator is None else self.generator.get_state(),
         }
@@ -229,6 +232,7 @@ class FOMO:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
         self._stable.load_state_dict(state["stable"])
+        self._stable.statistics = state.get("statistics", self._stable.statistics)  # checkpoints of 0.1.0: none
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])
