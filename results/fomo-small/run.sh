@@ -9,39 +9,42 @@ here=results/fomo-small
 cores=${CORES:-$(nproc)}
 
 # Of each row: how many seeds, the config, the name, what differs. The working model of at-ema is AT, that of awp-ema is AWP.
+# Batch statistics are averaged where nothing is forgotten, since that is as good there or better (no-forgetting-recompute).
 falling="--schedule piecewise --milestones 0.5 0.75"
+averaged="--stable-statistics average"
 rows() {
-  [ "$1" = 16px ] && strength="" || strength="--fraction 0.05 --period 4"
   cat << END
+5 fomo fomo
 5 at-ema at-ema
-5 fomo no-forgetting --fraction 0
-5 fomo fomo $strength
-5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 $falling
+5 fomo no-forgetting --fraction 0 $averaged
+5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 $falling $averaged
 END
   [ "$1" = 16px ] || return 0
   cat << END
-5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0
+5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0 $averaged
+3 fomo averaged-statistics $averaged
+3 fomo no-forgetting-recompute --fraction 0
 3 fomo no-consistency --consistency 0
 3 fomo keep-momentum --forgotten-state keep
 3 fomo magnitude --criterion magnitude
 3 fomo snip --criterion snip
+3 fomo average-phase --average phase --decay 0.9
+3 fomo average-stochastic --average stochastic --decay 0.995
+3 fomo everywhere --later-layers 1
+3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
 3 fomo fraction-0.3 --fraction 0.3
 3 fomo fraction-0.05 --fraction 0.05
 3 fomo period-5 --period 5
 3 fomo start-0.4 --start 0.4
-3 fomo everywhere --later-layers 1
-3 fomo average-phase --average phase --decay 0.9
-3 fomo average-stochastic --average stochastic --decay 0.995
-3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
 END
 }
 declare -A protocol=(
   [16px]=""
-  [32px]="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --steps 3 --step-size 2/255
-    --model resnet18-imagenet --epochs 40 --eval-every 5"
+  [32px]="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --epsilon 8/255 --steps 3 --step-size 4/255
+    --model timm:test_resnet --epochs 90 --eval-every 9 --eval-early-stop"
 )
 
-for at in ${PROTOCOLS:-16px}; do  # 32px is still to be made
+for at in ${PROTOCOLS:-16px 32px}; do
   runs=runs/fomo-small/$at
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"

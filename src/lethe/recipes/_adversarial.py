@@ -105,7 +105,8 @@ class FOMORecipe(ATRecipe):
     cost: ClassVar[str] = "(2K + 3)F, and 1F more after the first forgetting; 3F more with awp or amp"
 
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(schedule="constant"))
-    fomo: FOMOConfig = field(default_factory=FOMOConfig)
+    # Unlike lethe.FOMO, which may not be given the images for it.
+    fomo: FOMOConfig = field(default_factory=lambda: FOMOConfig(stable_statistics="recompute"))
     weights: WeightsConfig = field(default_factory=WeightsConfig)
     awp: AWPConfig = field(default_factory=AWPConfig)
     amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)
