@@ -22,7 +22,7 @@ END
   [ "$1" = 16px ] || return 0
   cat << END
 5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0 $averaged
-3 fomo averaged-statistics $averaged
+5 fomo averaged-statistics $averaged
 3 fomo no-forgetting-recompute --fraction 0
 3 fomo no-consistency --consistency 0
 3 fomo keep-momentum --forgotten-state keep
