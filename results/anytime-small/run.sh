@@ -19,6 +19,9 @@ scratch
 shrink-perturb
 llf
 rifle
+lure+0.9 --fraction 0.9
+random-forgetting+0.9 --fraction 0.9
+lure+half-each --fraction 0.5 --count per-tensor
 lure+half --fraction 0.5
 random-forgetting+half --fraction 0.5
 alma+carried --optimizer-state carried

@@ -16,12 +16,12 @@ alma
 lure
 lure+0.8 --fraction 0.8
 lure+0.9 --fraction 0.9
-lure+0.5-each --fraction 0.5 --count per-tensor
+lure+half-each --fraction 0.5 --count per-tensor
 random-forgetting+0.8 --fraction 0.8
 alma+noise --label-noise 0.3
 lure+noise --label-noise 0.3
 lure+noise+0.8 --label-noise 0.3 --fraction 0.8
-random-forgetting+noise+0.5 --label-noise 0.3 --fraction 0.5
+random-forgetting+noise+half --label-noise 0.3 --fraction 0.5
 scratch+noise --label-noise 0.3
 END
 python3 - "$runs/full" > "$here/search.txt" << 'END'
