@@ -48,7 +48,7 @@ def recipe(kind, **compute):
     if "attack" in fields:
         sections["attack"] = replace(kind().attack, steps=3)
     if "fomo" in fields:
-        sections["fomo"] = FOMOConfig(start=0.34, period=1, fraction=0.1)
+        sections["fomo"] = FOMOConfig(start=0.34, period=1, fraction=0.1, stable_statistics="recompute")
     return cls(**sections)
 
 

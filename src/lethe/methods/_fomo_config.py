@@ -83,7 +83,8 @@ class FOMOConfig:
     ramp: str = "even"
     """How the decay grows: even (over the updates so far), slow ((1 + t)/(10 + t)), none."""
     stable_statistics: str = "average"
-    """The stable model's batch norm statistics: average, copy, or recompute after each epoch by 1F an image."""
+    """The stable model's batch norm statistics: average, copy, or recompute after each epoch by 1F an image, which is
+    what an average of weights that were forgotten needs."""
     consistency: float = 1.0
     """Weight of the consistency loss on the images trained on, after the first forgetting."""
     clean_consistency: float = 0.0
