@@ -9,44 +9,53 @@ runs=runs/anytime-small
 cores=${CORES:-$(nproc)}
 . "$here/learn.sh"
 
-# NAME [OPTION ...]
+# NAME [OPTION ...]: under each replay.
 learners() {
   cat << END
 alma
 lure
+lure+0.9 --fraction 0.9
 random-forgetting
+random-forgetting+half --fraction 0.5
+random-forgetting+0.9 --fraction 0.9
 scratch
 shrink-perturb
 llf
 rifle
-lure+0.9 --fraction 0.9
-random-forgetting+0.9 --fraction 0.9
-lure+half-each --fraction 0.5 --count per-tensor
-lure+half --fraction 0.5
-random-forgetting+half --fraction 0.5
+END
+}
+# Under full replay alone, in a table of their own.
+variants() {
+  cat << END
+alma
 alma+carried --optimizer-state carried
-lure+official --official
 alma+sam --optimizer-rule sam
+lure
+lure+official --official
+lure+half --fraction 0.5
+lure+half-each --fraction 0.5 --count per-tensor
 lure+sam --optimizer-rule sam
 END
 }
-wanted=${LEARNERS:-$(learners | cut -d' ' -f1)}
+parts=${PARTS:-train table}
 for replay in ${REPLAYS:-full none 1000}; do
-  listed=()
-  jobs=""
-  while read -r name options; do
-    [[ " ${wanted//$'\n'/ } " == *" $name "* ]] || continue
-    for seed in ${SEEDS:-0 1 2}; do
-      jobs+="$replay $name $seed $options"$'\n'
-      listed+=("$runs/$replay/$name-seed$seed")
-    done
-  done < <(learners)
-  parts=${PARTS:-train table}
-  if [[ $parts == *train* ]]; then
-    sed 's/ *$//; /^$/d' <<< "$jobs" | xargs -P "$cores" -L 1 bash -c 'learn "$@"' _
-  fi
-  if [[ $parts == *table* ]]; then
-    lethe report "${listed[@]}" --out "$here/replay-$replay"
-    rm "$here/replay-$replay/report.html"  # the page repeats the others
-  fi
+  for table in learners variants; do
+    [[ $replay = full || $table = learners ]] || continue
+    listed=() jobs="" folder=$here/replay-$replay
+    [ $table = learners ] || folder+=/variants
+    while read -r name options; do
+      [[ -z "${LEARNERS:-}" || " $LEARNERS " == *" $name "* ]] || continue
+      for seed in ${SEEDS:-0 1 2}; do
+        jobs+="$replay $name $seed $options"$'\n'
+        listed+=("$runs/$replay/$name-seed$seed")
+      done
+    done < <($table)
+    if [[ $parts == *train* ]]; then
+      sed 's/ *$//; /^$/d' <<< "$jobs" | xargs -P "$cores" -L 1 bash -c 'learn "$@"' _
+    fi
+    if [[ $parts == *table* ]]; then
+      lethe report "${listed[@]}" --out "$folder"
+      rm "$folder/report.html"  # the page repeats the others
+    fi
+  done
 done
