@@ -10,10 +10,14 @@ cores=${CORES:-$(nproc)}
 mkdir -p "$runs"
 # 32px: which protocol of larger images shows robust overfitting that two cores can wait for.
 large="--image-size 32 --validation-size 500 --test-size 100"
+small="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --test-size 500 --epsilon 8/255 --steps 3 --step-size 4/255
+  --model timm:test_resnet --epochs 90 --eval-every 9 --eval-early-stop"
+small=${small//$'\n'/ }
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do
     config=fomo
-    case $name in at | 32px-at-*) config=at ;; esac
+    case $name in at | 32px-at-*) config=at ;; 32px-ema) config=at-ema ;; esac
+    [[ $config != fomo || $options == *--stable-statistics* ]] || options+=" --stable-statistics average"
     echo "$config $name-seed$seed --seed $seed${options:+ $options}"
   done << END
 at --test-size 100
@@ -38,7 +42,6 @@ last-quarter-30 --later-layers 0.25 --fraction 0.3 --test-size 100
 channels --granularity channels --test-size 100
 clean-consistency --clean-consistency 1 --test-size 100
 half-and-clean --consistency 0.5 --clean-consistency 1 --test-size 100
-recompute --stable-statistics recompute --test-size 100
 awp --weights awp --awp-gamma 0.02 --test-size 100
 none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
 32px-at-crop-8 $large --train-size 2000 --augment crop-flip --epsilon 8/255 --step-size 2/255 --epochs 40 --eval-every 5
@@ -46,6 +49,13 @@ none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
 32px-at-flip-4 $large --train-size 2000 --augment flip --steps 3 --step-size 2/255
 32px-at-resnet18 $large --train-size 2000 --augment flip --steps 3 --step-size 2/255 --model resnet18-imagenet --epochs 30 --eval-every 3
 32px-fomo-5-each-4 $large --train-size 1500 --augment flip --steps 3 --step-size 2/255 --model resnet18-imagenet --epochs 40 --eval-every 5 --fraction 0.05 --period 4
+32px-ema $small
+32px-none $small --fraction 0
+32px-15-each-2 $small
+32px-5-each-2 $small --fraction 0.05
+32px-recompute $small --stable-statistics recompute
+32px-none-recompute $small --fraction 0 --stable-statistics recompute
+32px-10-each-2-recompute $small --fraction 0.1 --stable-statistics recompute
 END
 done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 python3 - "$runs" > "$here/search.txt" << 'END'
