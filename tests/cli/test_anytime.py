@@ -48,7 +48,7 @@ def test_learners_are_compared_with_errors_costs_and_curves(lethe_command):
     [
         ("alma --epsilon 0.1", "epsilon is of adversarial training: add --adversarial"),
         ("lure --rho 0.1", "rho is of SAM: add --optimizer-rule sam"),
-        ("lure --official --ties first", "official looks at 100 images and forgets all ties"),
+        ("lure --official --ties first", "official looks at 100 images, in one ranking, and forgets all ties"),
         ("llf --from-layer layer4", "no parameter's name contains 'layer4'"),
         ("llf --official", "the published list of later layers is a ResNet-18's"),
         ("lure --forget-only head.*", "the pattern 'head.*' matches no parameter"),
