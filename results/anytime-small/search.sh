@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # In which setting is LURE ahead of warm start? results/anytime-small/search.sh DATA_DIR, from the repository's root, with `lethe` on
-# the PATH. Under full replay, on another split than the tables' (other training and test images; by chance a fifth of the
-# latter are the same) and by seeds that no table has. Finished runs are kept, stopped ones go on.
+# the PATH. Under full replay, on another split than the tables' (for the most part other training and test images) and by seeds that no table has. Finished runs are kept, stopped ones go on.
 set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/anytime-small

@@ -66,6 +66,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
     lethe report "${listed[@]}" --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting, beside all that forgets.
     lethe report "$runs"/no-forgetting-seed* "$runs"/fomo-seed* --out "$here/$at/forgetting"
+    python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     rm "$here/$at"/{,forgetting/}report.html "$here/$at/forgetting/curves.png"  # they repeat the others
   fi
   if [[ $parts == *attack* ]]; then

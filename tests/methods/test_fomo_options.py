@@ -229,6 +229,11 @@ def test_recomputed_statistics_stay_while_the_weights_move_also_in_a_resumed_run
         step(model, one, optimizer, x, y)
         assert not torch.equal(one.stable[0].weight, weights)
         assert torch.equal(one.stable[1].running_mean, mean)
+    averaged, optimizer = make(network())
+    averaged.load_state_dict(fomo.state_dict())  # how one goes on is the option's to say, not the checkpoint's
+    mean = averaged.stable[1].running_mean.clone()
+    step(averaged.model, averaged, optimizer, x, y)
+    assert not torch.equal(averaged.stable[1].running_mean, mean)
 
 
 def test_consistency_on_attacked_and_on_clean_images():

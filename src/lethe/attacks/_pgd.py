@@ -59,7 +59,8 @@ class PGD:
     """Steps of the same length (constant), or falling to 0 (linear)."""
     early_stop: bool = False
     """Of the attack, not of training: leave an image where it first fools the network, and attack only the others on,
-    which costs a fraction; the same as ever where images share a batch's statistics (attack_mode) or with compile."""
+    which costs a fraction, but on a GPU each step waits for the host; with attack_mode train, and with compile, all are
+    attacked on at the full cost."""
     targeted: bool = False
     """The labels given are classes to be reached."""
     attack_mode: str = "eval"
@@ -156,7 +157,9 @@ class PGD:
             here = torch.where(_per_image(fooled, x), here, moved)
             found[left] = here
             # One always goes on: where weights lie on several processes, each must call the network equally often.
-            going_on = (~fooled).nonzero().squeeze(1) if not fooled.all() else torch.zeros_like(left[:1])
+            going_on = (~fooled).nonzero().squeeze(1)
+            if len(going_on) == 0:
+                going_on = torch.zeros_like(left[:1])
             left, here = left[going_on], here[going_on]
         return found
 

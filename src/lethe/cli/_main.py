@@ -32,7 +32,7 @@ def entry() -> int:
         sys.stdout.flush()
     except BrokenPipeError:  # whoever read along, as head does, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit complains
-        return 141  # 128 + SIGPIPE, as shells count
+        status = 141  # 128 + SIGPIPE, as shells count
     torch = sys.modules.get("torch")  # few commands need it
     if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
         _launched.leave(status)

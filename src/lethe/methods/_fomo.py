@@ -224,7 +224,7 @@ class FOMO:
             "forgot_at": self._forgot_at,
             "epoch": self._epoch,
             "consolidated_for": self._consolidated_for,
-            "statistics": self._stable.statistics,
+            "recomputed": self._stable.statistics == "leave",
             "schedule": self.schedule.state_dict(),
             "generator": None if self.generator is None else self.generator.get_state(),
         }
@@ -233,7 +233,8 @@ class FOMO:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
         self._stable.load_state_dict(state["stable"])
-        self._stable.statistics = state.get("statistics", self._stable.statistics)  # checkpoints of 0.1.0: none
+        if self.options.stable_statistics == "recompute":
+            self._stable.statistics = "leave" if state.get("recomputed", False) else "copy"
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])

@@ -1,0 +1,30 @@
+"""clean.py RUNS: clean accuracy at the epoch of the best robust accuracy and at the last, and how far FOMO's lies from it."""
+
+import sys
+from pathlib import Path
+
+from lethe.engine import RunDirectory
+from lethe.report import best_last, interval, paired_difference
+
+found: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
+for path in sorted(Path(sys.argv[1]).glob("*-seed*")):
+    row, seed = path.name.split("-seed")
+    records = RunDirectory.open(path).records()
+    for prefix, model in (("", "working"), ("stable/", "stable")):
+        if (robust := best_last(records, "robust", prefix)) is not None:
+            by_epoch = {record["epoch"]: record for record in records}
+            clean = (by_epoch[epoch][f"{prefix}test/clean"] for epoch in (robust.best_epoch, records[-1]["epoch"]))
+            best, last = (100 * value for value in clean)
+            found.setdefault((row, model), {})[seed] = (best, last)
+
+fomo = found["fomo", "stable"]
+print("Clean test accuracy, %, at the best epoch by robust validation accuracy and at the last: mean over n seeds, and what")
+print("FOMO's stable model has more, at the last epoch of both, with the 95 % interval of the paired difference.\n")
+print("| row | model | at the best | last | FOMO's, last, minus this, at the best | minus this, last | n |")
+print("|---|---|---:|---:|---:|---:|---:|")
+for (row, model), seeds in found.items():
+    means = [f"{interval([seeds[s][k] for s in seeds]).mean:.1f}" for k in (0, 1)]
+    both = [s for s in seeds if s in fomo]
+    differences = [paired_difference([fomo[s][1] for s in both], [seeds[s][k] for s in both]) for k in (0, 1)]
+    cells = [f"{d.mean:+.1f} ({d.low:+.1f} to {d.high:+.1f})" for d in differences]
+    print("|", " | ".join([row, model, *means, *cells, str(len(seeds))]), "|")
