@@ -1,4 +1,4 @@
-"""clean.py RUNS: clean accuracy at the epoch of the best robust accuracy and at the last, and how far FOMO's lies from it."""
+"""clean.py RUNS: clean accuracy at the best epoch by robust accuracy and at the last, and how far FOMO's lies from it."""
 
 import sys
 from pathlib import Path
@@ -18,8 +18,8 @@ for path in sorted(Path(sys.argv[1]).glob("*-seed*")):
             found.setdefault((row, model), {})[seed] = (best, last)
 
 fomo = found["fomo", "stable"]
-print("Clean test accuracy, %, at the best epoch by robust validation accuracy and at the last: mean over n seeds, and what")
-print("FOMO's stable model has more, at the last epoch of both, with the 95 % interval of the paired difference.\n")
+print("Clean test accuracy, %, at the best epoch by robust validation accuracy and at the last: mean over n seeds; and")
+print("what FOMO's stable model has more at its last epoch, with the 95 % interval of the paired difference.\n")
 print("| row | model | at the best | last | FOMO's, last, minus this, at the best | minus this, last | n |")
 print("|---|---|---:|---:|---:|---:|---:|")
 for (row, model), seeds in found.items():

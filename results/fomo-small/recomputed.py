@@ -1,5 +1,4 @@
-"""recomputed.py RUN DATA_DIR: validation accuracy of a run's last stable model, as averaged and with its batch statistics
-measured anew on the training images."""
+"""recomputed.py RUN DATA_DIR: validation accuracy of a run's last average, and with its batch statistics measured anew."""
 
 import sys
 from dataclasses import replace
@@ -8,8 +7,7 @@ from pathlib import Path
 from lethe.consolidate import recompute_statistics
 from lethe.data import batches, load
 from lethe.evaluate import accuracy
-from lethe.recipes import TRAIN_RECIPES, load_model
-from lethe.recipes._file import load_recipe
+from lethe.recipes import TRAIN_RECIPES, load_model, load_recipe
 
 run, data_dir = sys.argv[1:]
 recipe = load_recipe(Path(run), TRAIN_RECIPES)
