@@ -1,4 +1,4 @@
-"""clean.py RUNS: clean accuracy at the best epoch by robust accuracy and at the last, and how far FOMO's lies from it."""
+"""clean.py RUNS: clean accuracy at the best epoch by robust accuracy and at the last, beside that of FOMO."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""recomputed.py RUN DATA_DIR: validation accuracy of a run's last average, and with its batch statistics measured anew."""
+"""recomputed.py RUN DATA_DIR: a run's last average on validation images, and with batch statistics measured anew."""
 
 import sys
 from dataclasses import replace
