@@ -8,75 +8,86 @@ data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
 cores=${CORES:-$(nproc)}
 
-# Of each row: how many seeds, the config, the name, what differs. The working model of at-ema is AT, that of awp-ema is AWP.
+# Of each row: its table (main, or parts: FOMO with one thing changed), how many seeds, the config, the name, what differs;
+# @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
 # Batch statistics are averaged where nothing is forgotten, since that is as good there or better (no-forgetting-recompute).
 falling="--schedule piecewise --milestones 0.5 0.75"
 averaged="--stable-statistics average"
 rows() {
   cat << END
-5 fomo fomo
-5 at-ema at-ema
-5 fomo no-forgetting --fraction 0 $averaged
-5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 $falling $averaged
+main 5 fomo fomo
+main 5 at-ema at-ema
+main 5 at-swa at-swa
+main 5 kd-swa kd-swa --clean-teacher $runs/sgd-seed@ --robust-teacher $runs/at-ema-seed@
+teacher 5 sgd sgd
+main 5 fomo no-forgetting --fraction 0 $averaged
+main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 $falling $averaged
 END
   [ "$1" = 16px ] || return 0
   cat << END
-5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0 $averaged
-5 fomo averaged-statistics $averaged
-3 fomo no-forgetting-recompute --fraction 0
-3 fomo no-consistency --consistency 0
-3 fomo keep-momentum --forgotten-state keep
-3 fomo magnitude --criterion magnitude
-3 fomo snip --criterion snip
-3 fomo average-phase --average phase --decay 0.9
-3 fomo average-stochastic --average stochastic --decay 0.995
-3 fomo everywhere --later-layers 1
-3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
-3 fomo fraction-0.3 --fraction 0.3
-3 fomo fraction-0.05 --fraction 0.05
-3 fomo period-5 --period 5
-3 fomo start-0.4 --start 0.4
+main 5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0 $averaged
+main 5 fomo averaged-statistics $averaged
+parts 3 fomo no-forgetting-recompute --fraction 0
+parts 3 fomo no-consistency --consistency 0
+parts 3 fomo keep-momentum --forgotten-state keep
+parts 3 fomo magnitude --criterion magnitude
+parts 3 fomo snip --criterion snip
+parts 3 fomo average-phase --average phase --decay 0.9
+parts 3 fomo average-stochastic --average stochastic --decay 0.995
+parts 3 fomo everywhere --later-layers 1
+parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
+parts 3 fomo fraction-0.3 --fraction 0.3
+parts 3 fomo fraction-0.05 --fraction 0.05
+parts 3 fomo period-5 --period 5
+parts 3 fomo start-0.4 --start 0.4
 END
 }
 declare -A protocol=(
   [16px]=""
-  [32px]="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --epsilon 8/255 --steps 3 --step-size 4/255
-    --model timm:test_resnet --epochs 90 --eval-every 9 --eval-early-stop"
+  [32px]="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --model timm:test_resnet --epochs 90 --eval-every 9"
 )
+declare -A attack=([16px]="" [32px]="--epsilon 8/255 --steps 3 --step-size 4/255 --eval-early-stop")  # all but sgd's
 
 for at in ${PROTOCOLS:-16px 32px}; do
   runs=runs/fomo-small/$at
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
-  listed=() attacked=() jobs=""
-  while read -r count config name options; do
+  main=() parts=("$runs"/fomo-seed{0..2}) attacked=() jobs=""
+  while read -r table count config name options; do
+    [ "$config" = sgd ] || options="${attack[$at]} $options"
     [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
     for seed in ${SEEDS:-0 1 2 3 4}; do
       [ "$seed" -lt "$count" ] || continue
-      jobs+="$config $name-seed$seed --seed $seed ${protocol[$at]//$'\n'/ } $options"$'\n'
-      listed+=("$runs/$name-seed$seed")
-      [ "$count" = 5 ] && attacked+=("$name-seed$seed")
+      jobs+="$config $name-seed$seed --seed $seed ${protocol[$at]} ${options//@/$seed}"$'\n'
+      case $table in
+        main) main+=("$runs/$name-seed$seed") attacked+=("$name-seed$seed") ;;
+        parts) parts+=("$runs/$name-seed$seed") ;;
+      esac
     done
   done < <(rows "$at")
-  parts=${PARTS:-train table attack}
-  if [[ $parts == *train* ]]; then
-    sed 's/ *$//' <<< "$jobs" | sed '/^$/d' | xargs -P "$cores" -L 1 bash -c 'one "$@"' _  # a blank at its end joins lines
+  todo=${PARTS:-train table attack}
+  if [[ $todo == *train* ]]; then
+    jobs=$(sed 's/ *$//' <<< "$jobs")  # xargs joins a line that ends in a blank with the next
+    for turn in -v -e; do              # students come after all teachers
+      { grep $turn '^kd-swa ' <<< "$jobs" || true; } | xargs -P "$cores" -L 1 bash -c '[ $# = 0 ] || one "$@"' _
+    done
   fi
-  if [[ $parts == *table* ]]; then
-    lethe report "${listed[@]}" --out "$here/$at"
+  if [[ $todo == *table* ]]; then
+    [ ${#main[@]} = 0 ] || lethe report "${main[@]}" --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting, beside all that forgets.
     lethe report "$runs"/no-forgetting-seed* "$runs"/fomo-seed* --out "$here/$at/forgetting"
+    [ ${#parts[@]} = 3 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
-    rm "$here/$at"/{,forgetting/}report.html "$here/$at/forgetting/curves.png"  # they repeat the others
+    rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others
   fi
-  if [[ $parts == *attack* ]]; then
-    for attack in pgd-20 autoattack; do
+  if [[ $todo == *attack* ]]; then
+    for by in pgd-20 autoattack; do
       for seed in 0 1 2 3 4; do
-        [[ $attack = pgd-20 || " ${AUTOATTACK:-0 1 2 3 4} " == *" $seed "* ]] || continue  # which takes minutes a network
+        [[ $by = pgd-20 || " ${AUTOATTACK:-0 1 2 3 4} " == *" $seed "* ]] || continue  # which takes minutes a network
         for name in "${attacked[@]}"; do
           [[ $name == *-seed$seed ]] || continue
-          for checkpoint in best-stable last-stable; do echo "$name $checkpoint $attack"; done
-          [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $attack"; done
+          for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
+          [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
         done
       done
     done | xargs -P "$cores" -L 1 bash -c '
