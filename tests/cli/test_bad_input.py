@@ -131,6 +131,26 @@ def test_an_unfinished_run_is_not_reported(train, lethe_command):
     assert not Path("r").exists()
 
 
+def test_of_a_folder_the_finished_runs_are_reported_and_the_others_named(train, lethe_command):
+    for name in ("f/cut", "f/whole"):
+        assert train("sgd", "--out", name, "--seed", str(len(name)))[0] == 0
+    Path("f/cut/summary.json").unlink()
+    status, output, errors = lethe_command("report", "f")
+    assert (status, errors) == (0, "")
+    assert output.startswith("left out, not finished: f/cut\n")
+    assert "SGD" in output
+    Path("f/whole/summary.json").unlink()
+    status, _, errors = lethe_command("report", "f")
+    assert (status, errors) == (2, "lethe: error: none of the 2 runs below 'f' is finished: see lethe runs f.\n")
+
+
+def test_fomo_that_would_never_forget_is_refused_before_anything_is_written(train):
+    status, _, errors = train("fomo", "--start", "0.8", "--out", "x")  # of two epochs
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "start 0.8 of 2 epochs is after the last of them, so nothing would be forgotten" in errors
+    assert not Path("x").exists()
+
+
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_training_that_diverges_is_one_line(train):
     status, _, errors = train("sgd", "--lr", "1e30", "--out", "x")

@@ -22,7 +22,8 @@ def test_every_pair_is_a_run_and_equals_the_run_by_itself(train, assert_same_wei
     ]
     assert "SGD, lr 0.1 " in output
     assert "SGD, lr 0.01" in output
-    assert "run 4 of 4" in output
+    assert "run 1 of 4\nsgd on digits, small-resnet of width 4, 2 epochs, seed 0: " in output
+    assert " 2 epochs, seed 1: s/lr0.01-seed1\n" in output
     train("sgd", "--lr", "0.01", "--seed", "1", "--out", "alone")
     assert_same_weights("alone", "s/lr0.01-seed1")
 

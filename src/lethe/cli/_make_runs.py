@@ -52,7 +52,7 @@ def make_runs(command: str, words: list[str], extra_help: str = "") -> int:
         if parsed is None:
             return 0
         recipe = parsed
-    observer = ProgressObserver(console)
+    observer = ProgressObserver(console, recipe.title())
     try:
         with observer.signals:
             directory, _ = recipe.execute(observer=observer, resume=directory)

@@ -34,10 +34,10 @@ def headline(record: dict[str, Any]) -> str:
 
 
 class ProgressObserver(Observer):
-    """Shows a run on a console."""
+    """Shows a run on a console; its first line says what ``about`` says, or the run's title."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, about: str | None = None) -> None:
+        self.console, self.about = console, about
         self.where: Path | None = None
         self.signals = StopSignals(self.say)
         self._bar: Progress | None = None
@@ -52,7 +52,7 @@ class ProgressObserver(Observer):
         """Say where the run goes, and start the bar; where nobody knows how long it is, one that only moves."""
         self.where = where
         if where is not None:
-            self.console.print(f"{title}: {where}", markup=False, soft_wrap=True)
+            self.console.print(f"{self.about or title}: {where}", markup=False, soft_wrap=True)
         self._epochs, self._last_line, self._first, self._pace = epochs, 0.0, None, Pace()
         if self.console.is_terminal:
             columns = (

@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lethe._check import LetheError, nearest
+from lethe._files import WRITTEN_ASIDE
 from lethe.cli._grouped import grouped
 from lethe.cli._options import take
 from lethe.engine import RunDirectory
@@ -26,7 +27,8 @@ USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER]
 
 Prints best / last / gap of finished runs; runs that differ only in their seed are averaged, with the standard
 deviation and a 95 % interval, and compared, seed by seed, with the first row of their table. With --out, writes
-table.md, table.csv, curves.png and report.html into FOLDER. A folder that is no run stands for the runs below it."""
+table.md, table.csv, curves.png and report.html into FOLDER. A folder that is no run stands for the finished runs below
+it; those that are not finished are named and left out."""
 
 
 def command(words: list[str]) -> int:
@@ -43,7 +45,7 @@ def command(words: list[str]) -> int:
     if not words:
         raise LetheError("lethe report needs at least one run: lethe report RUN [RUN ...].")
     console = Console()
-    groups = grouped([RunDirectory.open(path) for word in words for path in _runs(Path(word))])
+    groups = grouped([directory for word in words for directory in _runs(Path(word), console)])
     made = [with_differences(with_intervals(section)) for section in sections(groups)]
     print_sections(made, console)
     if out is not None:
@@ -61,7 +63,16 @@ def command(words: list[str]) -> int:
     return 0
 
 
-def _runs(path: Path) -> list[Path]:
-    """The run, or those of a folder, such as a sweep's."""
+def _runs(path: Path, console: Console) -> list[RunDirectory]:
+    """The run, finished or not; or the finished ones of a folder, such as a sweep's."""
     below = [] if (path / "config.json").is_file() else sorted(found.parent for found in path.rglob("config.json"))
-    return below or [path]
+    below = [run for run in below if run.suffix != WRITTEN_ASIDE]
+    if not below:
+        return [RunDirectory.open(path)]
+    runs = [RunDirectory.open(found) for found in below]
+    finished = [run for run in runs if run.summary() is not None]
+    if not finished:
+        raise LetheError(f"none of the {len(runs)} runs below {str(path)!r} is finished: see lethe runs {path}.")
+    if left := [str(run.path) for run in runs if run.summary() is None]:
+        console.print(f"left out, not finished: {', '.join(left)}", markup=False, soft_wrap=True)
+    return finished

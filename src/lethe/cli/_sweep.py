@@ -97,7 +97,7 @@ def run_sweep(
         directory = done[path]
         if directory is None or directory.summary() is None:
             console.print(f"run {number} of {len(planned)}", markup=False)
-            observer = ProgressObserver(console)
+            observer = ProgressObserver(console, recipe.title())
             try:
                 with observer.signals:
                     directory, _ = recipe.execute(observer=observer, resume=directory)

@@ -111,6 +111,15 @@ class FOMORecipe(ATRecipe):
     awp: AWPConfig = field(default_factory=AWPConfig)
     amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        first, epochs = round(self.fomo.start * self.schedule.epochs), self.schedule.epochs
+        if first >= epochs and not self.fomo.auto_start:
+            raise LetheError(
+                f"start {self.fomo.start:g} of {epochs} epochs is after the last of them, so nothing would be "
+                "forgotten: lower it; for the average alone there is at-ema."
+            )
+
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """SGD, or AWP or AMP over it."""
         if self.weights.weights == "awp":

@@ -63,6 +63,11 @@ class Recipe(ABC):
         options["run"].pop("out")
         return {"recipe": self.name, **options}
 
+    def title(self) -> str:
+        """What is trained on what, in a line."""
+        model = self.model.model + (f" of width {self.model.width}" if self.model.model == "small-resnet" else "")
+        return f"{self.name} on {self.data.dataset}, {model}, {self.schedule.epochs} epochs, seed {self.run.seed}"
+
     def out(self) -> Path:
         """The run directory asked for, or a free name under ``runs``."""
         if self.run.out is not None:
