@@ -17,8 +17,8 @@ USAGE = """usage: lethe export RUN [--checkpoint best] [--out FILE]
 
 Writes a run's weights as safetensors: best (the default, chosen on validation images), best-stable, last, or of an
 anytime run megabatch-N, the last of which is the default. The file loads into the network that lethe.models.build makes
-of the run's model options, which its metadata hold beside the images' size; normalisation is among the weights.
-Without --out it is RUN/CHECKPOINT.safetensors."""
+of the run's model options, which its metadata hold beside the images' size and an imagefolder's class names;
+normalisation is among the weights. Without --out it is RUN/CHECKPOINT.safetensors."""
 
 
 def command(words: list[str]) -> int:
@@ -46,6 +46,8 @@ def command(words: list[str]) -> int:
         "image_size": str(image_side(load_recipe(directory.path, ALL_RECIPES).data)),
         "model": json.dumps(config["model"]),
     }
+    if (classes := directory.classes()) is not None:
+        metadata["classes"] = json.dumps(classes)
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

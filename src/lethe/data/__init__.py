@@ -7,7 +7,7 @@ from lethe.data._batches import batches, steps_per_epoch
 from lethe.data._config import DataConfig
 from lethe.data._image_set import ImageSet
 from lethe.data._image_side import image_side
-from lethe.data._load import Splits, facts, load
+from lethe.data._load import Splits, class_names, facts, load
 from lethe.data._random_resized_crop import RandomResizedCrop
 from lethe.data._streamed_set import StreamedSet
 
@@ -22,6 +22,7 @@ __all__ = [
     "arriving_folder",
     "augmentation",
     "batches",
+    "class_names",
     "facts",
     "image_side",
     "load",

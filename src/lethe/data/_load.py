@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -36,12 +37,24 @@ class Splits:
         return replace(self, train=train, validation=validation, test=test)
 
 
-def facts(data: DataConfig | str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+def class_names(data: DataConfig) -> list[str] | None:
+    """Names of an imagefolder's classes, in the order of their numbers; None of a data set whose name tells them.
+
+    Raises:
+        LetheError: no data_dir, or not the folders that there must be.
+    """
+    return list(class_numbers(data)) if data.dataset == "imagefolder" else None
+
+
+def facts(
+    data: DataConfig | str, classes: Sequence[str] | None = None
+) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
     """Classes, and mean and deviation of the channels, of a data set.
 
     Args:
         data: a config, or the name of a set whose classes the name tells. Of an imagefolder the class folders are
             counted in its data_dir. Image folders have ImageNet's mean and deviation.
+        classes: names of an imagefolder's classes where they are known; its folder is not looked at then.
 
     Raises:
         LetheError: the name, or the folder, does not tell the classes.
@@ -50,11 +63,8 @@ def facts(data: DataConfig | str) -> tuple[int, tuple[float, ...], tuple[float, 
     if dataset in FROM_FOLDERS:
         if isinstance(data, str):
             raise LetheError(f"how many classes {dataset} has, its options say: ask with them, not with its name.")
-        if dataset == "restricted-imagenet":
-            classes = data.restricted_classes
-        else:
-            classes = len(_image_folder.class_names(_image_folder.parts(data.data_dir)["train"]))
-        return classes, _image_folder.MEAN, _image_folder.STD
+        count = data.restricted_classes if dataset == "restricted-imagenet" else len(classes or class_numbers(data))
+        return count, _image_folder.MEAN, _image_folder.STD
     if dataset in _cifar.FACTS:
         return _cifar.FACTS[dataset]
     if dataset == "tiny-imagenet":

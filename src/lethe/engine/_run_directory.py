@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,23 @@ class RunDirectory:
     """The files of one run.
 
     ``config.json`` the resolved options; ``environment.json`` versions, commit, command, device;
-    ``metrics.jsonl`` a line an epoch; ``summary.json`` when the run is finished; ``checkpoints/``.
+    ``metrics.jsonl`` a line an epoch; ``summary.json`` when the run is finished; ``checkpoints/``; and, where the
+    data are folders of one's own, ``classes.json``, names in the order of the logits.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
-    def create(cls, path: Path, config: dict[str, Any], device: torch.device, processes: int = 1) -> RunDirectory:
-        """Make a new one.
+    def create(
+        cls,
+        path: Path,
+        config: dict[str, Any],
+        device: torch.device,
+        processes: int = 1,
+        classes: Sequence[str] | None = None,
+    ) -> RunDirectory:
+        """Make a new one; ``classes`` are the names of a data set's classes that its name does not tell, in order.
 
         Raises:
             LetheError: the path exists, and nothing in it is touched; or it cannot be written, and nothing is left.
@@ -48,6 +57,8 @@ class RunDirectory:
             directory = cls(aside)
             directory._write("config.json", config)
             directory._write("environment.json", environment(device, processes))
+            if classes is not None:
+                directory._write("classes.json", {"classes": list(classes)})
             aside.rename(path)  # whole or not there: a run killed here would be none, and in the way of the next
         except OSError as error:
             shutil.rmtree(aside, ignore_errors=True)
@@ -86,6 +97,12 @@ class RunDirectory:
     def environment(self) -> dict[str, Any]:
         """Versions, commit, command and device."""
         return self._read("environment.json")
+
+    def classes(self) -> list[str] | None:
+        """Names of the classes in the order of the logits, of a run on folders of one's own; None of any other."""
+        if not (self.path / "classes.json").is_file():
+            return None
+        return [str(name) for name in self._read("classes.json").get("classes", [])]
 
     def summary(self) -> dict[str, Any] | None:
         """What a finished run ended with; None while it is not finished."""

@@ -16,7 +16,7 @@ from lethe import _launched, models
 from lethe._check import LetheError, at_least, one_of
 from lethe.anytime import cumulative_error, generalisation_gap, learning_speed
 from lethe.attacks import PGD
-from lethe.data import DataConfig, ImageSet, Splits, batches, image_side, load
+from lethe.data import DataConfig, ImageSet, Splits, batches, class_names, image_side, load
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -36,6 +36,7 @@ from lethe.objectives import PGDAT, Standard
 from lethe.optim import SAM, AMPUnderAttackConfig, SAMConfig
 from lethe.recipes._base import Recipe
 from lethe.recipes._between import Between
+from lethe.recipes._classes import check_classes
 from lethe.recipes._megabatch import MegabatchConfig, Starts
 from lethe.recipes._standard import try_out
 from lethe.recipes._stream import StreamConfig
@@ -178,6 +179,8 @@ class AnytimeRecipe(Recipe):
         if _launched.count() > 1:
             raise LetheError("anytime learning runs on one device so far: start it without torchrun.")
         device, options = self.run.torch_device(), self.resolved().options()
+        if resume:
+            check_classes(resume, self.data)
         splits = load(self.data, file_order=self.stream.in_file_order).to(device)
         stream = self.stream.build(splits, self.data)
         torch.manual_seed(self.run.seed)
@@ -188,7 +191,7 @@ class AnytimeRecipe(Recipe):
         def between(training: Training, new: ImageSet, train: ImageSet) -> object | None:
             return self.between(Between(training, new, train, streams["method"], self._fresh(splits)))
 
-        directory = resume or RunDirectory.create(self.out(), options, device)
+        directory = resume or RunDirectory.create(self.out(), options, device, classes=class_names(self.data))
         with TrackingObserver(observer or Observer(), self.track, options) as tracked:
             records = run_stream(
                 model,

@@ -28,6 +28,7 @@ from lethe.evaluate import (
 )
 from lethe.recipes._anytime import AnytimeRecipe
 from lethe.recipes._base import Recipe
+from lethe.recipes._classes import check_classes
 from lethe.recipes._file import load_recipe
 from lethe.recipes._load_model import checkpoint_of, load_model
 from lethe.recipes._registry import ALL_RECIPES
@@ -159,9 +160,11 @@ class EvaluateConfig:
         if target.is_dir():
             if self.config is not None:
                 raise LetheError("a run directory has its own config: leave --config out.")
-            name = checkpoint_of(RunDirectory.open(target), self.checkpoint)
+            directory, recipe = RunDirectory.open(target), load_recipe(target, ALL_RECIPES)
+            name = checkpoint_of(directory, self.checkpoint)
             model = load_model(target, name, data_dir=self.data_dir)
-            return load_recipe(target, ALL_RECIPES), model, name
+            check_classes(directory, self._data(recipe))
+            return recipe, model, name
         if not target.is_file():
             raise LetheError(f"{str(target)!r} is neither a run directory nor a file of weights.")
         if self.checkpoint != "best":

@@ -22,7 +22,8 @@ def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | Non
         run: the run directory.
         checkpoint: ``best``, ``best-stable`` (both chosen on validation images), ``last``, ``last-stable``, or of an
             anytime run ``megabatch-3``, of which ``best`` is the one after its last megabatch.
-        data_dir: where the run's data are now; None: where they were. An imagefolder's classes are counted there.
+        data_dir: where the run's data are now; None: where they were. Only an imagefolder's run that has no
+            ``classes.json`` counts its classes there.
 
     Returns:
         From images (B, C, H, W) in [0, 1] to logits (B, K); normalisation is inside.
@@ -37,7 +38,7 @@ def load_model(run: str | Path, checkpoint: str = "best", *, data_dir: str | Non
         raise LetheError(f"the run {str(run)!r} has no checkpoint {checkpoint!r}; it has: {there}.")
     recipe = load_recipe(directory.path, ALL_RECIPES)
     data = recipe.data if data_dir is None else replace(recipe.data, data_dir=data_dir)
-    model = models.build(recipe.model, *facts(data), image_side(data))
+    model = models.build(recipe.model, *facts(data, directory.classes()), image_side(data))
     model.load_state_dict(load_checkpoint(path)["model"])
     return model.eval()
 

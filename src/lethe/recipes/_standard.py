@@ -14,7 +14,7 @@ from lethe import models
 from lethe._check import LetheError, at_least
 from lethe._guard import evaluation_mode
 from lethe.attacks import PGD
-from lethe.data import ImageSet, Splits, batches, image_side, load, steps_per_epoch
+from lethe.data import ImageSet, Splits, batches, class_names, image_side, load, steps_per_epoch
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -31,6 +31,7 @@ from lethe.evaluate import EvaluationConfig
 from lethe.objectives import Objective, Standard
 from lethe.optim import RMP, TwoPassOptimizer
 from lethe.recipes._base import Recipe
+from lethe.recipes._classes import check_classes
 from lethe.track import TrackingObserver
 
 Twin = Callable[[], nn.Module]
@@ -122,10 +123,12 @@ class SGDRecipe(Recipe):
         """Train to the end, from the checkpoint of ``resume`` if there is one."""
         options = self.resolved().options()
         together = processes(self.run.torch_device(), self.compute.devices, self.compute.strategy)
+        if resume:
+            check_classes(resume, self.data)
         splits = together.in_turn(lambda: load(self.data)).to(together.device)
         training = self.build(splits, together)
         directory = resume or together.share(
-            lambda: RunDirectory.create(self.out(), options, together.device, together.count)
+            lambda: RunDirectory.create(self.out(), options, together.device, together.count, class_names(self.data))
         )
         with TrackingObserver(observer or Observer(), self.track, options) as tracked:
             records = run_training(

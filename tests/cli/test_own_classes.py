@@ -1,0 +1,92 @@
+"""A run on folders of one's own knows its classes: the network is whole without them, and other folders are refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+
+from lethe.recipes import load_model
+
+CLASSES = ("ant", "bee", "cat")
+SMALL = (
+    "--dataset",
+    "imagefolder",
+    "--data-dir",
+    "photos",
+    "--image-size",
+    "8",
+    "--workers",
+    "0",
+    "--validation-size",
+    "3",
+)
+
+
+def write_photos(root, classes):
+    random = np.random.default_rng(0)
+    for part in ("train", "val"):
+        for name in classes:
+            folder = Path(root, part, name)
+            folder.mkdir(parents=True)
+            for number in range(4):
+                Image.fromarray(random.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(folder / f"{number}.png")
+
+
+@pytest.fixture
+def run(lethe_command):
+    write_photos("photos", CLASSES)
+    status, _, errors = lethe_command("train", "sgd", "--out", "run", *SMALL, "--epochs", "2", "--width", "4")
+    assert (status, errors) == (0, "")
+    return Path("run")
+
+
+def test_the_network_is_whole_without_the_folders(run, lethe_command):
+    x = torch.rand(2, 3, 8, 8)
+    before = load_model(run)(x)
+    assert before.shape == (2, len(CLASSES))
+    shutil.rmtree("photos")
+    assert torch.equal(load_model(run)(x), before)
+    status, _, errors = lethe_command("export", "run")
+    assert (status, errors) == (0, "")
+    with safe_open("run/best.safetensors", "pt") as file:
+        assert json.loads(file.metadata()["classes"]) == list(CLASSES)
+
+
+def test_a_run_of_an_earlier_version_counts_them_in_the_folders(run):
+    (run / "classes.json").unlink()
+    assert load_model(run)(torch.rand(1, 3, 8, 8)).shape == (1, len(CLASSES))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (("ant", "bee", "dog"), "'cat' is not there"),
+        ((*CLASSES, "dog"), "'dog' is new"),
+        (("bee", "cat"), "'ant' is not"),
+    ],
+)
+def test_other_classes_are_not_mistaken_for_those_that_were_learnt(run, lethe_command, other, message):
+    write_photos("others", other)
+    status, _, errors = lethe_command("evaluate", "run", "--data-dir", "others", "--attacks", "none")
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "'others' does not hold the 3 classes that 'run' has learnt" in errors
+    assert message in errors
+
+
+def test_a_class_that_is_new_stops_a_run_that_goes_on(run, lethe_command):
+    (run / "summary.json").unlink()
+    shutil.copytree("photos/train/ant", "photos/train/aardvark")
+    shutil.copytree("photos/val/ant", "photos/val/aardvark")
+    status, _, errors = lethe_command("train", "--resume", "run")
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "'aardvark' is new" in errors
+
+
+def test_a_data_set_whose_name_tells_its_classes_has_no_such_file(train):
+    train("sgd", "--out", "run")
+    assert not Path("run/classes.json").exists()
