@@ -8,6 +8,7 @@ import pytest
 import lethe
 from lethe.attacks import PGD
 from lethe.engine import RunConfig, ScheduleConfig
+from lethe.methods import FOMOConfig
 from lethe.objectives import DistillationConfig, ObjectiveConfig
 from lethe.optim import AMPConfig, AWPConfig, SGDConfig
 from lethe.recipes import (
@@ -23,7 +24,8 @@ from lethe.recipes import (
     with_defaults,
 )
 from lethe.recipes._adversarial import WeightsConfig
-from lethe.report import group_runs
+from lethe.report import group_runs, sections
+from lethe.report._labels import NOTE
 
 
 def seeded(recipe, seed, device="auto"):
@@ -59,6 +61,24 @@ def test_every_option_that_differs_is_named(finished_run):
     two = SGDRecipe(sgd=SGDConfig(lr=0.2, weight_decay=0.1), schedule=ScheduleConfig(epochs=5))
     labels = [group.label for group in group_runs([finished_run("one", one), finished_run("two", two)])]
     assert labels == ["SGD, lr 0.1, weight-decay 0.0", "SGD, lr 0.2, weight-decay 0.1"]
+
+
+def test_of_many_options_each_row_names_those_in_which_it_differs_from_the_first(finished_run):
+    """Ablations: one thing changed at a time."""
+    changed = [{}, {"fraction": 0.3}, {"criterion": "snip"}, {"consistency": 0.0}, {"average": "phase", "decay": 0.9}]
+    records = [
+        {"epoch": 1} | {f"{part}/{metric}": 0.5 for part in ("validation", "test") for metric in ("clean", "robust")}
+    ]
+    runs = [finished_run(str(n), FOMORecipe(fomo=FOMOConfig(**options)), records) for n, options in enumerate(changed)]
+    runs.append(finished_run("at", ATRecipe(schedule=ScheduleConfig(schedule="cosine")), records))
+    labels = [group.label for group in group_runs(runs)]
+    assert labels == [
+        "FOMO, schedule constant",
+        *("FOMO, fraction 0.3", "FOMO, criterion snip", "FOMO, consistency 0.0", "FOMO, decay 0.9, average phase"),
+        "AT, schedule cosine",
+    ]
+    assert [NOTE in section.notes for section in sections(group_runs(runs))] == [True]
+    assert NOTE not in sections(group_runs(runs[:2]))[0].notes
 
 
 def test_the_same_config_and_seed_twice_is_an_error(finished_run):

@@ -9,31 +9,7 @@ from typing import Any
 
 from lethe._check import LetheError
 from lethe.engine import RunDirectory
-
-LABELS = {
-    "sgd": "SGD",
-    "amp": "AMP",
-    "sam": "SAM",
-    "rmp": "RMP",
-    "at": "AT",
-    "trades": "TRADES",
-    "mart": "MART",
-    "fomo": "FOMO",
-    "awp": "AT-AWP",
-    "rwp": "AT-RWP",
-    "at-amp": "AT-AMP",
-    "at-ema": "AT, EMA",
-    "at-swa": "AT, SWA",
-    "kd-swa": "KD-SWA",
-    "alma": "ALMA (warm start)",
-    "lure": "LURE",
-    "scratch": "from scratch",
-    "shrink-perturb": "shrink and perturb",
-    "llf": "LLF",
-    "rifle": "RIFLE",
-    "random-forgetting": "random forgetting",
-}
-"""Recipes that are written otherwise than they are named."""
+from lethe.report._labels import labels_of, what_matters
 
 
 @dataclass(frozen=True)
@@ -82,11 +58,11 @@ def group_runs(
                 f"lethe {command} --resume {directory.path}."
             )
         options = directory.config() if complete is None else complete(directory.config())
-        key = json.dumps(_what_matters(options), sort_keys=True)
+        key = json.dumps(what_matters(options), sort_keys=True)
         grouped.setdefault(key, []).append((directory, options))
     firsts = [members[0][1] for members in grouped.values()]
     groups = []
-    for first, members in zip(firsts, grouped.values(), strict=True):
+    for label, first, members in zip(labels_of(firsts), firsts, grouped.values(), strict=True):
         seeds = [options["run"]["seed"] for _, options in members]
         if len(set(seeds)) < len(seeds):
             twice = [str(d.path) for d, options in members if seeds.count(options["run"]["seed"]) > 1][:2]
@@ -94,7 +70,7 @@ def group_runs(
             raise LetheError(f"{what}: leave one out of {twice[0]!r} and {twice[1]!r}.")
         records = [directory.records() for directory, _ in members]
         environments = [directory.environment() for directory, _ in members]
-        groups.append(Group(_label(first, firsts), first, records, seeds, environments))
+        groups.append(Group(label, first, records, seeds, environments))
     return groups
 
 
@@ -107,7 +83,8 @@ def measured_alike(groups: Sequence[Group]) -> list[list[Group]]:
     for group in groups:
         found.setdefault(_measured_on(group.options), []).append(group)
     return [
-        [replace(g, label=_label(g.options, [o.options for o in alike])) for g in alike] for alike in found.values()
+        [replace(g, label=label) for g, label in zip(alike, labels_of([g.options for g in alike]), strict=True)]
+        for alike in found.values()
     ]
 
 
@@ -127,67 +104,3 @@ def _measured_on(options: dict[str, Any]) -> tuple[object, ...]:
         evaluation = options["evaluation"]
         return ("robust", evaluation["eval_steps"], evaluation.get("eval_early_stop", False), *attack, *key)
     return ("standard", *key)
-
-
-def _what_matters(options: dict[str, Any]) -> dict[str, Any]:
-    """The options without those that cannot change a result."""
-    idle = {
-        "run": ("seed", "device", "checkpoint_minutes"),
-        "data": ("data_dir", "download", "workers"),
-        "compute": ("devices", "strategy"),
-        "evaluation": ("eval_batch_size",),
-        "distillation": ("clean_teacher", "robust_teacher"),  # each seed may well have its own
-    }
-    if "attack" not in options:
-        idle["evaluation"] = ("eval_batch_size", "eval_steps", "eval_early_stop")
-    return {
-        name: {k: v for k, v in section.items() if k not in idle.get(name, ())}
-        if isinstance(section, dict)
-        else section
-        for name, section in options.items()
-        if name != "track"
-    }
-
-
-def _label(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> str:
-    """The recipe, and the options in which others of the same recipe differ, or that others were run under."""
-    recipe = options["recipe"]
-    name = LABELS.get(recipe, str(recipe))
-    objective = options.get("robust", {}).get("objective", "pgd-at")
-    if objective not in ("pgd-at", recipe):
-        name += f" over {LABELS[objective]}"
-    rule = options.get("learning", {}).get("optimizer_rule", "sgd")
-    weights = options.get("weights", {}).get("weights", rule)
-    if weights != "sgd":
-        name += f" with {LABELS[weights].removeprefix('AT-')}"
-    if options.get("learning", {}).get("adversarial"):
-        name += " under attack"
-    silent = {"learning", "weights"}  # what they say stands in the name
-    if silent & options.keys():
-        silent |= {"amp", "awp", "sam"} - {weights}  # which nothing reads
-    differing = [
-        (section, key)
-        for section, key, value in _flat(options)
-        if section not in silent
-        and any(_differs(other, section, key, value, same=other["recipe"] == recipe) for other in everyone)
-    ]
-    if not differing:
-        return name
-    return f"{name}, " + ", ".join(f"{key.replace('_', '-')} {options[section][key]}" for section, key in differing)
-
-
-SHARED = ("data", "model", "schedule", "sgd", "attack", "stream", "megabatch")
-"""Sections that say under which conditions a recipe was run; the others are what it is."""
-
-
-def _differs(other: dict[str, Any], section: str, key: str, value: object, *, same: bool) -> bool:
-    """Whether this option tells the other run apart: any, of the same recipe; a condition, of another one."""
-    if not same and (section not in SHARED or key == "dropout"):  # which is what the recipe of that name is
-        return False
-    theirs: object = other.get(section, {}).get(key, value)
-    return theirs != value
-
-
-def _flat(options: dict[str, Any]) -> list[tuple[str, str, Any]]:
-    sections = [(name, section) for name, section in _what_matters(options).items() if isinstance(section, dict)]
-    return [(name, key, value) for name, section in sections for key, value in section.items()]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from lethe.report._anytime import anytime_section
 from lethe.report._best_last import BestLast, best_last
+from lethe.report._labels import NOTE, differ_in_many
 from lethe.report._runs import Group, measured_alike
 from lethe.report._section import Curve, Row, Section, data_of, spread
 
@@ -20,12 +22,21 @@ def sections(groups: Sequence[Group]) -> list[Section]:
     for alike in measured_alike(groups):
         options = alike[0].options
         if "stream" in options:
-            anytime.append(anytime_section(alike))
+            anytime.append(_with_note(anytime_section(alike), alike))
         elif "attack" in options:
-            robust.append(_robust(alike))
+            robust.append(_with_note(_robust(alike), alike))
         else:
-            standard.append(_standard(alike))
+            standard.append(_with_note(_standard(alike), alike))
     return [*robust, *standard, *anytime]
+
+
+def _with_note(section: Section, groups: Sequence[Group]) -> Section:
+    """With a word on the labels, where they do not say everything."""
+    by_recipe: dict[str, list[dict[str, Any]]] = {}
+    for group in groups:
+        by_recipe.setdefault(group.recipe, []).append(group.options)
+    told = any(differ_in_many(kin) for kin in by_recipe.values())
+    return replace(section, notes=[*section.notes, NOTE]) if told else section
 
 
 def _models(group: Group, metric: str) -> list[tuple[str, str]]:
