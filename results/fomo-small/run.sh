@@ -16,6 +16,7 @@ averaged="--stable-statistics average"
 rows() {
   cat << END
 main 5 fomo fomo
+main 5 fomo 15-each-2 --fraction 0.15 --period 2
 main 5 at-ema at-ema
 main 5 at-swa at-swa
 main 5 kd-swa kd-swa --clean-teacher $runs/sgd-seed@ --robust-teacher $runs/at-ema-seed@
@@ -23,10 +24,13 @@ teacher 5 sgd sgd
 main 5 fomo no-forgetting --fraction 0 $averaged
 main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 $falling $averaged
 END
-  [ "$1" = 16px ] || return 0
+  if [ "$1" = 32px ]; then
+    echo "main 5 fomo decay-0.998 --decay 0.998"
+    return
+  fi
   cat << END
 main 5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0 $averaged
-main 5 fomo averaged-statistics $averaged
+main 5 fomo averaged-statistics --fraction 0.15 --period 2 $averaged
 parts 3 fomo no-forgetting-recompute --fraction 0
 parts 3 fomo no-consistency --consistency 0
 parts 3 fomo keep-momentum --forgotten-state keep
@@ -36,9 +40,9 @@ parts 3 fomo average-phase --average phase --decay 0.9
 parts 3 fomo average-stochastic --average stochastic --decay 0.995
 parts 3 fomo everywhere --later-layers 1
 parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
-parts 3 fomo fraction-0.3 --fraction 0.3
-parts 3 fomo fraction-0.05 --fraction 0.05
-parts 3 fomo period-5 --period 5
+parts 3 fomo fraction-0.5 --fraction 0.5
+parts 3 fomo fraction-0.1 --fraction 0.1
+parts 3 fomo period-8 --period 8
 parts 3 fomo start-0.4 --start 0.4
 END
 }
