@@ -13,11 +13,16 @@ large="--image-size 32 --validation-size 500 --test-size 100"
 small="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --test-size 500 --epsilon 8/255 --steps 3 --step-size 4/255
   --model timm:test_resnet --epochs 90 --eval-every 9 --eval-early-stop"
 small=${small//$'\n'/ }
+wide=${small/--validation-size 500 --test-size 500/--validation-size 1500 --test-size 100}
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do
     config=fomo
-    case $name in at | 32px-at-*) config=at ;; 32px-ema) config=at-ema ;; esac
-    [[ $config != fomo || $options == *--stable-statistics* ]] || options+=" --stable-statistics average"
+    case $name in at | 32px-at-*) config=at ;; 32px-ema | 32px-wide-ema) config=at-ema ;; esac
+    if [ $config = fomo ]; then  # what the search began from
+      [[ $options == *--stable-statistics* ]] || options+=" --stable-statistics average"
+      [[ $options == *--fraction* ]] || options+=" --fraction 0.15"
+      [[ $options == *--period* ]] || options+=" --period 2"
+    fi
     echo "$config $name-seed$seed --seed $seed${options:+ $options}"
   done << END
 at --test-size 100
@@ -56,6 +61,29 @@ none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
 32px-recompute $small --stable-statistics recompute
 32px-none-recompute $small --fraction 0 --stable-statistics recompute
 32px-10-each-2-recompute $small --fraction 0.1 --stable-statistics recompute
+32px-decay-0.998 $small --decay 0.998 --stable-statistics recompute
+32px-half-consistency $small --consistency 0.5 --stable-statistics recompute
+32px-clean-consistency $small --clean-consistency 1 --stable-statistics recompute
+32px-period-4 $small --period 4 --stable-statistics recompute
+32px-half-and-clean $small --consistency 0.5 --clean-consistency 1 --stable-statistics recompute
+32px-10-each-2-decay-0.998 $small --fraction 0.1 --decay 0.998 --stable-statistics recompute
+32px-awp-0.005 $small --weights awp --awp-gamma 0.005 --stable-statistics recompute
+32px-piecewise $small --schedule piecewise --stable-statistics recompute
+32px-wide-ema $wide
+32px-wide-base $wide --stable-statistics recompute
+32px-wide-period-3 $wide --period 3 --stable-statistics recompute
+32px-wide-period-4 $wide --period 4 --stable-statistics recompute
+32px-wide-period-4-decay-0.998 $wide --period 4 --decay 0.998 --stable-statistics recompute
+32px-wide-25-period-4 $wide --period 4 --fraction 0.25 --stable-statistics recompute
+32px-wide-25-period-4-decay-0.998 $wide --period 4 --fraction 0.25 --decay 0.998 --stable-statistics recompute
+32px-wide-30-period-5-decay-0.998 $wide --period 5 --fraction 0.3 --decay 0.998 --stable-statistics recompute
+32px-wide-40-period-4-decay-0.998 $wide --period 4 --fraction 0.4 --decay 0.998 --stable-statistics recompute
+base-recompute --stable-statistics recompute --test-size 100
+period-3-recompute --period 3 --stable-statistics recompute --test-size 100
+period-4-recompute --period 4 --stable-statistics recompute --test-size 100
+25-period-4-recompute --period 4 --fraction 0.25 --stable-statistics recompute --test-size 100
+25-period-4-decay-0.998 --period 4 --fraction 0.25 --decay 0.998 --stable-statistics recompute --test-size 100
+40-period-4-decay-0.998 --period 4 --fraction 0.4 --decay 0.998 --stable-statistics recompute --test-size 100
 END
 done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
 python3 - "$runs" > "$here/search.txt" << 'END'
