@@ -40,7 +40,7 @@ parts 3 fomo average-phase --average phase --decay 0.9
 parts 3 fomo average-stochastic --average stochastic --decay 0.995
 parts 3 fomo everywhere --later-layers 1
 parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
-parts 3 fomo fraction-0.5 --fraction 0.5
+parts 5 fomo fraction-0.4 --fraction 0.4
 parts 3 fomo fraction-0.1 --fraction 0.1
 parts 3 fomo period-8 --period 8
 parts 3 fomo start-0.4 --start 0.4
@@ -56,7 +56,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
   runs=runs/fomo-small/$at
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
-  main=() parts=("$runs"/fomo-seed{0..2}) attacked=() jobs=""
+  main=() parts=("$runs"/fomo-seed{0..4}) attacked=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
     [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
@@ -80,7 +80,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
     [ ${#main[@]} = 0 ] || lethe report "${main[@]}" --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting, beside all that forgets.
     lethe report "$runs"/no-forgetting-seed* "$runs"/fomo-seed* --out "$here/$at/forgetting"
-    [ ${#parts[@]} = 3 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
+    [ ${#parts[@]} = 5 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others
   fi
