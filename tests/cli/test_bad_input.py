@@ -141,13 +141,13 @@ def test_of_a_folder_the_finished_runs_are_reported_and_the_others_named(train, 
     assert "SGD" in output
     Path("f/whole/summary.json").unlink()
     status, _, errors = lethe_command("report", "f")
-    assert (status, errors) == (2, "lethe: error: none of the 2 runs below 'f' is finished: see lethe runs f.\n")
+    assert (status, errors) == (2, "lethe: error: none of these 2 runs is finished: see lethe runs f.\n")
 
 
 def test_fomo_that_would_never_forget_is_refused_before_anything_is_written(train):
     status, _, errors = train("fomo", "--start", "0.8", "--out", "x")  # of two epochs
     assert (status, errors.count("\n")) == (2, 1)
-    assert "start 0.8 of 2 epochs is after the last of them, so nothing would be forgotten" in errors
+    assert "start 0.8 of 2 epochs is epoch 3, so nothing would be forgotten" in errors
     assert not Path("x").exists()
 
 

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 
+import lethe
 from lethe.recipes import load_model
 
 CLASSES = ("ant", "bee", "cat")
@@ -72,10 +73,11 @@ def test_a_run_of_an_earlier_version_counts_them_in_the_folders(run):
 )
 def test_other_classes_are_not_mistaken_for_those_that_were_learnt(run, lethe_command, other, message):
     write_photos("others", other)
-    status, _, errors = lethe_command("evaluate", "run", "--data-dir", "others", "--attacks", "none")
-    assert (status, errors.count("\n")) == (2, 1)
-    assert "'others' does not hold the 3 classes that 'run' has learnt" in errors
-    assert message in errors
+    for target in ("run", "run/checkpoints/best.pt"):
+        status, _, errors = lethe_command("evaluate", target, "--data-dir", "others", "--attacks", "fgsm")
+        assert (status, errors.count("\n")) == (2, 1)
+        assert "the classes in 'others' are not the 3 that 'run' has learnt" in errors
+        assert message in errors
 
 
 def test_a_class_that_is_new_stops_a_run_that_goes_on(run, lethe_command):
@@ -84,7 +86,35 @@ def test_a_class_that_is_new_stops_a_run_that_goes_on(run, lethe_command):
     shutil.copytree("photos/val/ant", "photos/val/aardvark")
     status, _, errors = lethe_command("train", "--resume", "run")
     assert (status, errors.count("\n")) == (2, 1)
-    assert "'aardvark' is new" in errors
+    assert "'aardvark' is new: put the folders back as they were" in errors
+
+
+def test_a_sweep_does_not_go_on_with_other_classes(run, lethe_command):
+    sweep = ("train", "sgd", *SMALL, "--epochs", "1", "--width", "4", "--out", "s")
+    assert lethe_command(*sweep, "--seeds", "0:1")[0] == 0
+    shutil.rmtree("photos/train/ant")
+    shutil.rmtree("photos/val/ant")
+    status, _, errors = lethe_command(*sweep, "--seeds", "0:2")
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "'ant' is not there: choose another --out" in errors
+    assert not Path("s/seed1").exists()
+
+
+def test_runs_of_other_classes_are_in_tables_of_their_own(run, lethe_command):
+    write_photos("others", ("dog", "eel", "fox"))
+    words = ["others" if word == "photos" else word for word in SMALL]
+    assert (
+        lethe_command("train", "sgd", "--out", "other", *words, "--epochs", "2", "--width", "4", "--seed", "1")[0] == 0
+    )
+    _, output, _ = lethe_command("report", "run", "other")
+    assert output.count("Test error") == 2
+
+
+@pytest.mark.parametrize("content", ["[]", '{"classes": []}', "{"])
+def test_a_damaged_list_of_classes_is_one_line(run, content):
+    (run / "classes.json").write_text(content)
+    with pytest.raises(lethe.LetheError, match=r"classes\.json"):
+        load_model(run)
 
 
 def test_a_data_set_whose_name_tells_its_classes_has_no_such_file(train):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -45,7 +46,7 @@ def command(words: list[str]) -> int:
     if not words:
         raise LetheError("lethe report needs at least one run: lethe report RUN [RUN ...].")
     console = Console()
-    groups = grouped([directory for word in words for directory in _runs(Path(word), console)])
+    groups = grouped(_runs([Path(word) for word in words], console))
     made = [with_differences(with_intervals(section)) for section in sections(groups)]
     print_sections(made, console)
     if out is not None:
@@ -63,16 +64,21 @@ def command(words: list[str]) -> int:
     return 0
 
 
-def _runs(path: Path, console: Console) -> list[RunDirectory]:
-    """The run, finished or not; or the finished ones of a folder, such as a sweep's."""
-    below = [] if (path / "config.json").is_file() else sorted(found.parent for found in path.rglob("config.json"))
-    below = [run for run in below if run.suffix != WRITTEN_ASIDE]
-    if not below:
-        return [RunDirectory.open(path)]
-    runs = [RunDirectory.open(found) for found in below]
-    finished = [run for run in runs if run.summary() is not None]
-    if not finished:
-        raise LetheError(f"none of the {len(runs)} runs below {str(path)!r} is finished: see lethe runs {path}.")
-    if left := [str(run.path) for run in runs if run.summary() is None]:
-        console.print(f"left out, not finished: {', '.join(left)}", markup=False, soft_wrap=True)
-    return finished
+def _runs(paths: Sequence[Path], console: Console) -> list[RunDirectory]:
+    """The runs that are named, finished or not, and the finished ones below folders, such as a sweep's."""
+    runs: list[RunDirectory] = []
+    left: list[RunDirectory] = []
+    for path in paths:
+        below = [] if (path / "config.json").is_file() else sorted(found.parent for found in path.rglob("config.json"))
+        below = [run for run in below if run.suffix != WRITTEN_ASIDE]
+        if not below:
+            runs.append(RunDirectory.open(path))
+        for run in map(RunDirectory.open, below):
+            (left if run.summary() is None else runs).append(run)
+    if left and not runs:
+        raise LetheError(f"none of these {len(left)} runs is finished: see lethe runs {paths[0]}.")
+    if left:
+        console.print(
+            f"left out, not finished: {', '.join(str(run.path) for run in left)}", markup=False, soft_wrap=True
+        )
+    return runs

@@ -17,6 +17,7 @@ from lethe.cli._options import flags, parse_recipe, take
 from lethe.cli._progress import ProgressObserver
 from lethe.engine import RunDirectory, kept_options
 from lethe.recipes import Recipe, load_recipe
+from lethe.recipes._classes import check_classes
 from lethe.report import print_sections
 
 
@@ -136,4 +137,5 @@ def _before(path: Path, recipe: Recipe, known: Mapping[str, type[Recipe]]) -> Ru
     directory = RunDirectory.open(path)
     if kept_options(load_recipe(path, known).options()) != kept_options(recipe.options()):
         raise LetheError(f"{str(path)!r} holds a run with other options: choose another --out, or move it away.")
+    check_classes(directory, recipe.data, "choose another --out, or move the run away")
     return directory

@@ -102,7 +102,13 @@ class RunDirectory:
         """Names of the classes in the order of the logits, of a run on folders of one's own; None of any other."""
         if not (self.path / "classes.json").is_file():
             return None
-        return [str(name) for name in self._read("classes.json").get("classes", [])]
+        content = self._read("classes.json")
+        names = content.get("classes") if isinstance(content, dict) else None
+        if not isinstance(names, list) or len(names) < 2:
+            raise LetheError(
+                f"{str(self.path / 'classes.json')!r} does not name the classes: remove it, or restore it."
+            )
+        return [str(name) for name in names]
 
     def summary(self) -> dict[str, Any] | None:
         """What a finished run ended with; None while it is not finished."""

@@ -29,7 +29,7 @@ class FOMO:
     *stable model*, consolidates what outlives this, and after the first forgetting a consistency loss holds the
     working model to it. Put it into a loop of your own with three lines::
 
-        fomo = FOMO(model, optimizer, start=10, period=2, fraction=0.15)
+        fomo = FOMO(model, optimizer, start=10, period=4, fraction=0.25)
         for epoch in range(epochs):
             fomo.begin_epoch(epoch)                                    # 1
             for x, y in loader:
@@ -82,8 +82,8 @@ class FOMO:
         optimizer: Optimizer | None = None,
         *,
         start: int | str = 10,
-        period: int = 2,
-        fraction: float = 0.15,
+        period: int = 4,
+        fraction: float = 0.25,
         select: Select = None,
         decay: float = 0.999,
         consistency: float = 1.0,

@@ -44,13 +44,13 @@ class FOMOConfig:
     """Begin as soon as overfitting has set in, whatever start says: validation accuracy is past its best."""
     patience: int = 5
     """Of the automatic start: evaluations in a row without a new best validation accuracy."""
-    period: int = 2
+    period: int = 4
     """Epochs from one forgetting to the next (the paper's, unverified: 5)."""
     relearn_lr: float | None = None
     """Learning rate after the first forgetting, as a share of the initial one; none: the schedule's."""
     criterion: str = "random"
     """What is forgotten: random, magnitude, snip, fisher, gradient (the least of it), dormant, or whole layers."""
-    fraction: float = 0.15
+    fraction: float = 0.25
     """Share of the later layers' weights to forget (the paper's, unverified: 0.035). Not for dormant and whole."""
     later_layers: float = 0.5
     """Which layers forget: the last share of the convolutional and linear layers."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -13,7 +13,7 @@ from lethe import models
 from lethe._check import LetheError, one_of
 from lethe.attacks import PGD
 from lethe.data import Splits
-from lethe.engine import ComputeConfig, ScheduleConfig, WeightMethod
+from lethe.engine import ComputeConfig, Observer, RunDirectory, ScheduleConfig, WeightMethod
 from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
 from lethe.optim import RWP, AMPUnderAttackConfig, AWPConfig, RWPConfig
@@ -111,14 +111,17 @@ class FOMORecipe(ATRecipe):
     awp: AWPConfig = field(default_factory=AWPConfig)
     amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        first, epochs = round(self.fomo.start * self.schedule.epochs), self.schedule.epochs
-        if first >= epochs and not self.fomo.auto_start:
+    def execute(
+        self, *, observer: Observer | None = None, resume: RunDirectory | None = None
+    ) -> tuple[RunDirectory, list[dict[str, Any]]]:
+        """As any other run; one that would never forget is refused before it begins."""
+        first, epochs = round(self.fomo.start * self.schedule.epochs) + 1, self.schedule.epochs
+        if resume is None and first > epochs and not self.fomo.auto_start:
             raise LetheError(
-                f"start {self.fomo.start:g} of {epochs} epochs is after the last of them, so nothing would be "
-                "forgotten: lower it; for the average alone there is at-ema."
+                f"start {self.fomo.start:g} of {epochs} epochs is epoch {first}, so nothing would be forgotten: "
+                "lower it; average and consistency without forgetting are --fraction 0."
             )
+        return super().execute(observer=observer, resume=resume)
 
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """SGD, or AWP or AMP over it."""

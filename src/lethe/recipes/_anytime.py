@@ -117,6 +117,16 @@ class AnytimeRecipe(Recipe):
         """How many of so many new and so many training images :meth:`between` looks at."""
         return 0
 
+    def title(self) -> str:
+        """What learns from which stream, in a line."""
+        stream = self.stream
+        arriving = f"{stream.megabatches} megabatches"
+        if stream.arrivals is not None:
+            arriving = f"megabatches that arrive in {stream.arrivals}"
+        elif stream.megabatch_size is not None:
+            arriving = f"megabatches of {stream.megabatch_size} images"
+        return super().title().replace(" epochs", f" epochs on each of the {arriving}")
+
     @property
     def official(self) -> bool:
         """Whether the recipe does as LURE's published code, which carries one optimizer through all megabatches."""
@@ -180,7 +190,7 @@ class AnytimeRecipe(Recipe):
             raise LetheError("anytime learning runs on one device so far: start it without torchrun.")
         device, options = self.run.torch_device(), self.resolved().options()
         if resume:
-            check_classes(resume, self.data)
+            check_classes(resume, self.data, "put the folders back as they were")
         splits = load(self.data, file_order=self.stream.in_file_order).to(device)
         stream = self.stream.build(splits, self.data)
         torch.manual_seed(self.run.seed)

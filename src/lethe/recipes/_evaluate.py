@@ -28,7 +28,7 @@ from lethe.evaluate import (
 )
 from lethe.recipes._anytime import AnytimeRecipe
 from lethe.recipes._base import Recipe
-from lethe.recipes._classes import check_classes
+from lethe.recipes._classes import OTHER_FOLDER, check_classes
 from lethe.recipes._file import load_recipe
 from lethe.recipes._load_model import checkpoint_of, load_model
 from lethe.recipes._registry import ALL_RECIPES
@@ -163,7 +163,7 @@ class EvaluateConfig:
             directory, recipe = RunDirectory.open(target), load_recipe(target, ALL_RECIPES)
             name = checkpoint_of(directory, self.checkpoint)
             model = load_model(target, name, data_dir=self.data_dir)
-            check_classes(directory, self._data(recipe))
+            check_classes(directory, self._data(recipe), OTHER_FOLDER)
             return recipe, model, name
         if not target.is_file():
             raise LetheError(f"{str(target)!r} is neither a run directory nor a file of weights.")
@@ -177,8 +177,9 @@ class EvaluateConfig:
         recipe = load_recipe(config, ALL_RECIPES)
         content = load_checkpoint(target)
         weights: dict[str, Any] = content["model"] if isinstance(content.get("model"), dict) else content
-        data = self._data(recipe)
-        model = models.build(recipe.model, *facts(data), image_side(data))
+        data, run = self._data(recipe), RunDirectory(config.parent)
+        check_classes(run, data, OTHER_FOLDER)
+        model = models.build(recipe.model, *facts(data, run.classes()), image_side(data))
         try:
             model.load_state_dict(weights)
         except (RuntimeError, TypeError, AttributeError) as error:

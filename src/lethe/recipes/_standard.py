@@ -124,7 +124,7 @@ class SGDRecipe(Recipe):
         options = self.resolved().options()
         together = processes(self.run.torch_device(), self.compute.devices, self.compute.strategy)
         if resume:
-            check_classes(resume, self.data)
+            together.share(lambda: check_classes(resume, self.data, "put the folders back as they were"))
         splits = together.in_turn(lambda: load(self.data)).to(together.device)
         training = self.build(splits, together)
         directory = resume or together.share(

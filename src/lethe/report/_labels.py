@@ -53,7 +53,6 @@ def what_matters(options: dict[str, Any]) -> dict[str, Any]:
 
 MOST = 3
 """So many differing options each row of a recipe names; of more, those in which it differs from the first row."""
-NOTE = "A recipe's first row has its name alone; the others name the options in which they differ from it."
 
 
 def labels_of(everyone: Sequence[dict[str, Any]]) -> list[str]:
@@ -61,19 +60,36 @@ def labels_of(everyone: Sequence[dict[str, Any]]) -> list[str]:
     return [", ".join([_name(options), *_told(options, everyone)]) for options in everyone]
 
 
-def differ_in_many(kin: Sequence[dict[str, Any]]) -> bool:
-    """Whether configs of one recipe differ in more options than each row could name."""
-    return max(len(_differing(options, kin)) for options in kin) > MOST
+def notes_on(everyone: Sequence[dict[str, Any]]) -> list[str]:
+    """Of each recipe whose rows differ in many options: what its first row stands for, which the labels do not say."""
+    notes = []
+    for recipe in dict.fromkeys(options["recipe"] for options in everyone):
+        kin = _kin(recipe, everyone)
+        if _differ_in_many(kin):
+            name, values = LABELS.get(recipe, str(recipe)), ", ".join(_values(kin[0], _differing(kin[0], kin)))
+            notes.append(f"{name}, the first row of it, has {values}; the others name in what they differ from it.")
+    return notes
 
 
 def _told(options: dict[str, Any], everyone: Sequence[dict[str, Any]]) -> list[str]:
-    kin = [other for other in everyone if other["recipe"] == options["recipe"]]
-    if not differ_in_many(kin):
-        told = _differing(options, everyone)
-    elif options is kin[0]:  # the conditions that other recipes had otherwise
-        told = _differing(options, [other for other in everyone if other["recipe"] != options["recipe"]])
-    else:
-        told = _differing(options, kin[:1])
+    kin = _kin(options["recipe"], everyone)
+    if not _differ_in_many(kin):
+        return _values(options, _differing(options, everyone))
+    if options is not kin[0]:
+        return _values(options, _differing(options, kin[:1]))
+    # Of the first, the conditions that other recipes had otherwise.
+    return _values(options, _differing(options, [other for other in everyone if other["recipe"] != options["recipe"]]))
+
+
+def _kin(recipe: str, everyone: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [other for other in everyone if other["recipe"] == recipe]
+
+
+def _differ_in_many(kin: Sequence[dict[str, Any]]) -> bool:
+    return max(len(_differing(options, kin)) for options in kin) > MOST
+
+
+def _values(options: dict[str, Any], told: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{key.replace('_', '-')} {options[section][key]}" for section, key in told]
 
 

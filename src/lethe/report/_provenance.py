@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
-from lethe.report._runs import Group
+from lethe.report._runs import Group, measured_alike
 
 
 def provenance(groups: Sequence[Group]) -> list[str]:
-    """A line for each group of runs: seeds, the command of the first run, commits, machine and versions."""
+    """A line for each group of runs, as its table calls it: seeds, the first command, commits, machine, versions."""
     lines = []
-    for group in groups:
+    for group in chain.from_iterable(measured_alike(groups)):
         first = group.environments[0]
         commits = sorted({str(environment["commit"]) for environment in group.environments})
         versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())

@@ -22,6 +22,7 @@ class Group:
         runs: the records of each run.
         seeds: of each run.
         environments: versions, commit, command and machine of each run.
+        classes: names of the classes, of runs on folders of one's own.
     """
 
     label: str
@@ -29,6 +30,7 @@ class Group:
     runs: list[list[dict[str, Any]]]
     seeds: list[int]
     environments: list[dict[str, Any]] = field(default_factory=list)
+    classes: list[str] | None = None
 
     @property
     def recipe(self) -> str:
@@ -58,7 +60,7 @@ def group_runs(
                 f"lethe {command} --resume {directory.path}."
             )
         options = directory.config() if complete is None else complete(directory.config())
-        key = json.dumps(what_matters(options), sort_keys=True)
+        key = json.dumps([what_matters(options), directory.classes()], sort_keys=True)
         grouped.setdefault(key, []).append((directory, options))
     firsts = [members[0][1] for members in grouped.values()]
     groups = []
@@ -70,7 +72,7 @@ def group_runs(
             raise LetheError(f"{what}: leave one out of {twice[0]!r} and {twice[1]!r}.")
         records = [directory.records() for directory, _ in members]
         environments = [directory.environment() for directory, _ in members]
-        groups.append(Group(label, first, records, seeds, environments))
+        groups.append(Group(label, first, records, seeds, environments, members[0][0].classes()))
     return groups
 
 
@@ -81,7 +83,7 @@ def measured_alike(groups: Sequence[Group]) -> list[list[Group]]:
     """
     found: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
-        found.setdefault(_measured_on(group.options), []).append(group)
+        found.setdefault((*_measured_on(group.options), *(group.classes or [])), []).append(group)
     return [
         [replace(g, label=label) for g, label in zip(alike, labels_of([g.options for g in alike]), strict=True)]
         for alike in found.values()

@@ -8,7 +8,7 @@ from typing import Any
 
 from lethe.report._anytime import anytime_section
 from lethe.report._best_last import BestLast, best_last
-from lethe.report._labels import NOTE, differ_in_many
+from lethe.report._labels import notes_on
 from lethe.report._runs import Group, measured_alike
 from lethe.report._section import Curve, Row, Section, data_of, spread
 
@@ -32,11 +32,7 @@ def sections(groups: Sequence[Group]) -> list[Section]:
 
 def _with_note(section: Section, groups: Sequence[Group]) -> Section:
     """With a word on the labels, where they do not say everything."""
-    by_recipe: dict[str, list[dict[str, Any]]] = {}
-    for group in groups:
-        by_recipe.setdefault(group.recipe, []).append(group.options)
-    told = any(differ_in_many(kin) for kin in by_recipe.values())
-    return replace(section, notes=[*section.notes, NOTE]) if told else section
+    return replace(section, notes=[*section.notes, *notes_on([group.options for group in groups])])
 
 
 def _models(group: Group, metric: str) -> list[tuple[str, str]]:
