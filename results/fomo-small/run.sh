@@ -40,7 +40,9 @@ parts 3 fomo average-phase --average phase --decay 0.9
 parts 3 fomo average-stochastic --average stochastic --decay 0.995
 parts 3 fomo everywhere --later-layers 1
 parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
+parts 5 fomo decay-0.998 --decay 0.998
 parts 5 fomo fraction-0.4 --fraction 0.4
+parts 5 fomo fraction-0.4-decay-0.998 --fraction 0.4 --decay 0.998
 parts 3 fomo fraction-0.1 --fraction 0.1
 parts 3 fomo period-8 --period 8
 parts 3 fomo start-0.4 --start 0.4
