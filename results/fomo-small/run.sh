@@ -26,6 +26,7 @@ main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 
 END
   if [ "$1" = 32px ]; then
     echo "main 5 fomo decay-0.998 --decay 0.998"
+    echo "main 3 fomo no-forgetting-0.998 --decay 0.998 --fraction 0 $averaged"
     return
   fi
   cat << END
@@ -42,7 +43,6 @@ parts 3 fomo everywhere --later-layers 1
 parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
 parts 5 fomo decay-0.998 --decay 0.998
 parts 5 fomo fraction-0.4 --fraction 0.4
-parts 5 fomo fraction-0.4-decay-0.998 --fraction 0.4 --decay 0.998
 parts 3 fomo fraction-0.1 --fraction 0.1
 parts 3 fomo period-8 --period 8
 parts 3 fomo start-0.4 --start 0.4
