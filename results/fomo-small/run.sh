@@ -43,6 +43,7 @@ parts 3 fomo everywhere --later-layers 1
 parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
 parts 5 fomo decay-0.998 --decay 0.998
 parts 5 fomo fraction-0.4 --fraction 0.4
+parts 3 fomo awp-0.01 --weights awp --awp-gamma 0.01
 parts 3 fomo fraction-0.1 --fraction 0.1
 parts 3 fomo period-8 --period 8
 parts 3 fomo start-0.4 --start 0.4
