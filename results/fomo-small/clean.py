@@ -1,4 +1,4 @@
-"""clean.py RUNS: clean accuracy at the best epoch by robust accuracy and at the last, beside that of FOMO."""
+"""clean.py RUNS [ROW]: clean accuracy at the best epoch by robust accuracy and at the last, beside that of fomo or ROW."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from lethe.report import best_last, interval, paired_difference
 
 found: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
 for path in sorted(Path(sys.argv[1]).glob("*-seed*")):
-    row, seed = path.name.split("-seed")
+    row, seed = path.name.rsplit("-seed", 1)
     records = RunDirectory.open(path).records()
     for prefix, model in (("", "working"), ("stable/", "stable")):
         if (robust := best_last(records, "robust", prefix)) is not None:
@@ -17,14 +17,15 @@ for path in sorted(Path(sys.argv[1]).glob("*-seed*")):
             best, last = (100 * value for value in clean)
             found.setdefault((row, model), {})[seed] = (best, last)
 
-fomo = found["fomo", "stable"]
+name = (sys.argv[2:] or ["fomo"])[0]
+ours = found[name, "stable"]
 print("Clean test accuracy, %, at the best epoch by robust validation accuracy and at the last: mean over n seeds; and")
-print("what FOMO's stable model has more at its last epoch, with the 95 % interval of the paired difference.\n")
-print("| row | model | at the best | last | FOMO's, last, minus this, at the best | minus this, last | n |")
+print(f"what {name}'s stable model has more at its last epoch, with the 95 % interval of the paired difference.\n")
+print(f"| row | model | at the best | last | {name}, last, minus this, at the best | minus this, last | n |")
 print("|---|---|---:|---:|---:|---:|---:|")
 for (row, model), seeds in found.items():
     means = [f"{interval([seeds[s][k] for s in seeds]).mean:.1f}" for k in (0, 1)]
-    both = [s for s in seeds if s in fomo]
-    differences = [paired_difference([fomo[s][1] for s in both], [seeds[s][k] for s in both]) for k in (0, 1)]
+    both = [s for s in seeds if s in ours]
+    differences = [paired_difference([ours[s][1] for s in both], [seeds[s][k] for s in both]) for k in (0, 1)]
     cells = [f"{d.mean:+.1f} ({d.low:+.1f} to {d.high:+.1f})" for d in differences]
     print("|", " | ".join([row, model, *means, *cells, str(len(seeds))]), "|")

@@ -47,6 +47,7 @@ parts 3 fomo awp-0.01 --weights awp --awp-gamma 0.01
 parts 3 fomo fraction-0.1 --fraction 0.1
 parts 3 fomo period-8 --period 8
 parts 3 fomo start-0.4 --start 0.4
+parts 3 fomo auto-start --auto-start --patience 2
 END
 }
 declare -A protocol=(
@@ -82,9 +83,9 @@ for at in ${PROTOCOLS:-16px 32px}; do
   if [[ $todo == *table* ]]; then
     [ ${#main[@]} = 0 ] || lethe report "${main[@]}" --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting, beside all that forgets.
-    lethe report "$runs"/no-forgetting-seed* "$runs"/fomo-seed* --out "$here/$at/forgetting"
+    lethe report "$runs"/no-forgetting-seed* "$runs"/{fomo,decay-0.998}-seed* --out "$here/$at/forgetting"
     [ ${#parts[@]} = 5 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
-    python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
+    for row in fomo decay-0.998; do python3 "$here/clean.py" "$runs" $row; echo; done > "$here/$at/clean.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others
   fi
   if [[ $todo == *attack* ]]; then
