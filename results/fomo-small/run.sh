@@ -56,6 +56,8 @@ declare -A protocol=(
 )
 declare -A attack=([16px]="" [32px]="--epsilon 8/255 --steps 3 --step-size 4/255 --eval-early-stop")  # all but sgd's
 
+made() { for run in "$@"; do [ ! -f "$run/summary.json" ] || echo "$run"; done; }  # a table is of what is finished so far
+
 for at in ${PROTOCOLS:-16px 32px}; do
   runs=runs/fomo-small/$at
   . results/train_once.sh
@@ -81,10 +83,10 @@ for at in ${PROTOCOLS:-16px 32px}; do
     done
   fi
   if [[ $todo == *table* ]]; then
-    [ ${#main[@]} = 0 ] || lethe report "${main[@]}" --out "$here/$at"
+    [ ${#main[@]} = 0 ] || lethe report $(made "${main[@]}") --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting, beside all that forgets.
     lethe report "$runs"/no-forgetting-seed* "$runs"/{fomo,decay-0.998}-seed* --out "$here/$at/forgetting"
-    [ ${#parts[@]} = 5 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
+    [ ${#parts[@]} = 5 ] || lethe report $(made "${parts[@]}") --out "$here/$at/parts"
     for row in fomo decay-0.998; do python3 "$here/clean.py" "$runs" $row; echo; done > "$here/$at/clean.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others
   fi
