@@ -8,7 +8,6 @@ from pathlib import Path
 from rich.console import Console
 
 from lethe._check import LetheError, nearest
-from lethe._files import WRITTEN_ASIDE
 from lethe.cli._grouped import grouped
 from lethe.cli._options import take
 from lethe.engine import RunDirectory
@@ -69,11 +68,10 @@ def _runs(paths: Sequence[Path], console: Console) -> list[RunDirectory]:
     runs: list[RunDirectory] = []
     left: list[RunDirectory] = []
     for path in paths:
-        below = [] if (path / "config.json").is_file() else sorted(found.parent for found in path.rglob("config.json"))
-        below = [run for run in below if run.suffix != WRITTEN_ASIDE]
+        below = [] if (path / "config.json").is_file() else RunDirectory.below(path)
         if not below:
             runs.append(RunDirectory.open(path))
-        for run in map(RunDirectory.open, below):
+        for run in below:
             (left if run.summary() is None else runs).append(run)
     if left and not runs:
         raise LetheError(f"none of these {len(left)} runs is finished: see lethe runs {paths[0]}.")

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from lethe._check import LetheError
-from lethe._files import WRITTEN_ASIDE
 from lethe.engine import RunDirectory
 from lethe.report import best_last
 
@@ -33,18 +32,19 @@ def command(words: list[str]) -> int:
     folder = Path(words[0] if words else "runs")
     if not folder.is_dir():
         raise LetheError(f"there is no folder {str(folder)!r}: name one that holds runs.")
-    found = sorted(path.parent for path in folder.rglob("config.json") if path.parent.suffix != WRITTEN_ASIDE)
+    found = RunDirectory.below(folder)
     if not found:
         raise LetheError(f"no runs in {str(folder)!r}: a run's folder has a config.json.")
     console = Console()
     table = Table(
         Column("run", overflow="fold", ratio=1), "recipe", "seed", "epochs", "state", "test, %", "best", "last"
     )
-    for path in found:
+    for run in found:
+        name = str(run.path.relative_to(folder))
         try:
-            table.add_row(str(path.relative_to(folder)), *_row(RunDirectory(path)))
+            table.add_row(name, *_row(run))
         except (LetheError, KeyError, TypeError) as error:
-            table.add_row(str(path.relative_to(folder)), "", "", "", f"cannot be read: {error}", "", "", "")
+            table.add_row(name, "", "", "", f"cannot be read: {error}", "", "", "")
     console.print(table)
     return 0
 

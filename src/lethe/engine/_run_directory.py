@@ -81,6 +81,12 @@ class RunDirectory:
             raise LetheError(f"{str(path)!r} is no run directory: it has no config.json.")
         return cls(path)
 
+    @classmethod
+    def below(cls, folder: Path) -> list[RunDirectory]:
+        """All run directories below a folder, however deep, by path; not those that are still being made."""
+        found = sorted(config.parent for config in folder.rglob("config.json"))
+        return [cls(path) for path in found if path.suffix != WRITTEN_ASIDE]
+
     @staticmethod
     def free_name(folder: Path, name: str) -> Path:
         """``folder/name``, or the first of ``folder/name-2``, ``-3``, … that does not exist."""

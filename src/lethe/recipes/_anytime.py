@@ -117,15 +117,15 @@ class AnytimeRecipe(Recipe):
         """How many of so many new and so many training images :meth:`between` looks at."""
         return 0
 
-    def title(self) -> str:
-        """What learns from which stream, in a line."""
+    def length(self) -> str:
+        """How long each megabatch is trained, and how many there are."""
         stream = self.stream
         arriving = f"{stream.megabatches} megabatches"
         if stream.arrivals is not None:
             arriving = f"megabatches that arrive in {stream.arrivals}"
         elif stream.megabatch_size is not None:
             arriving = f"megabatches of {stream.megabatch_size} images"
-        return super().title().replace(" epochs", f" epochs on each of the {arriving}")
+        return f"{super().length()} on each of the {arriving}"
 
     @property
     def official(self) -> bool:

@@ -66,7 +66,11 @@ class Recipe(ABC):
     def title(self) -> str:
         """What is trained on what, in a line."""
         model = self.model.model + (f" of width {self.model.width}" if self.model.model == "small-resnet" else "")
-        return f"{self.name} on {self.data.dataset}, {model}, {self.schedule.epochs} epochs, seed {self.run.seed}"
+        return f"{self.name} on {self.data.dataset}, {model}, {self.length()}, seed {self.run.seed}"
+
+    def length(self) -> str:
+        """How long it is trained, for the title."""
+        return f"{self.schedule.epochs} epochs"
 
     def out(self) -> Path:
         """The run directory asked for, or a free name under ``runs``."""

@@ -18,21 +18,14 @@ def sections(groups: Sequence[Group]) -> list[Section]:
 
     What was measured on other images, under another attack or along another stream is not put into one table.
     """
-    robust, standard, anytime = [], [], []
+    kinds: dict[Callable[[Sequence[Group]], Section], list[Section]] = {_robust: [], _standard: [], anytime_section: []}
     for alike in measured_alike(groups):
         options = alike[0].options
-        if "stream" in options:
-            anytime.append(_with_note(anytime_section(alike), alike))
-        elif "attack" in options:
-            robust.append(_with_note(_robust(alike), alike))
-        else:
-            standard.append(_with_note(_standard(alike), alike))
-    return [*robust, *standard, *anytime]
-
-
-def _with_note(section: Section, groups: Sequence[Group]) -> Section:
-    """With a word on the labels, where they do not say everything."""
-    return replace(section, notes=[*section.notes, *notes_on([group.options for group in groups])])
+        kind = anytime_section if "stream" in options else _robust if "attack" in options else _standard
+        section = kind(alike)
+        labels = notes_on([group.options for group in alike])  # where they do not say everything
+        kinds[kind].append(replace(section, notes=[*section.notes, *labels]))
+    return [section for made in kinds.values() for section in made]
 
 
 def _models(group: Group, metric: str) -> list[tuple[str, str]]:
