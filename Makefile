@@ -13,8 +13,8 @@ test: $(VENV)/.dev  ## install everything and run the tests
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.dev
-	$(BIN)/ruff check src tests examples benchmarks
-	$(BIN)/ruff format --check src tests examples benchmarks
+	$(BIN)/ruff check src tests examples benchmarks results
+	$(BIN)/ruff format --check src tests examples benchmarks results
 
 types: $(VENV)/.dev
 	$(BIN)/mypy

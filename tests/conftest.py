@@ -12,7 +12,8 @@ import torch
 torch.set_num_threads(1)  # the networks are too small to share among cores, least of all busy ones
 
 HAS_EXTRA = all(find_spec(name) for name in ("tyro", "rich", "matplotlib", "sklearn", "torchvision"))
-collect_ignore = [] if HAS_EXTRA else ["cli", "data", "engine", "evaluate", "generic", "recipes", "report", "track"]
+NEED_EXTRA = ["cli", "data", "engine", "evaluate", "generic", "recipes", "report", "results", "track"]
+collect_ignore = [] if HAS_EXTRA else NEED_EXTRA
 
 
 @pytest.fixture(scope="session")

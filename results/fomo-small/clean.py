@@ -1,4 +1,4 @@
-"""clean.py RUNS [ROW]: clean accuracy at the best epoch by robust accuracy and at the last, beside that of fomo or ROW."""
+"""clean.py RUNS [ROW]: clean accuracy at the best epoch by robust accuracy and at the last, beside ROW's (fomo's)."""
 
 import sys
 from pathlib import Path

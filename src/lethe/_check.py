@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
 
 
 class LetheError(ValueError):
@@ -50,8 +53,8 @@ def positive(name: str, value: float) -> float:
     return value
 
 
-def at_least(name: str, value: int, minimum: int) -> int:
+def at_least(name: str, value: Number, minimum: int) -> Number:
     """Return ``value`` if it is at least ``minimum``."""
-    if value < minimum:
+    if not value >= minimum:  # also refuses nan
         raise LetheError(f"{name} must be at least {minimum}, got {value}.")
     return value

@@ -289,6 +289,7 @@ def test_clean_consistency_costs_four_forward_passes():
 
 
 OPTIONS = [
+    {"decay": None, "average_phases": 1.0},
     {"average": "stochastic", "average_probability": 0.5},
     {"average": "phase", "decay": 0.5},
     {"start": "auto", "patience": 1, "criterion": "snip", "relearn_lr": 0.3},

@@ -17,6 +17,7 @@ from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinit
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import selected_parameters
 from lethe.methods._fomo_config import FOMOConfig
+from lethe.methods._span import Span
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -53,7 +54,8 @@ class FOMO:
         period: epochs from one forgetting to the next.
         fraction: share of the selected weights to forget, in [0, 1].
         select: which parameters may be forgotten; default: the later half of the convolutional and linear layers.
-        decay: of the stable model's moving average, per step, in [0, 1].
+        decay: of the stable model's moving average, per step, in [0, 1]; None: such that it spans ``average_phases``
+            relearning phases, whose steps are counted in the first epoch.
         consistency: weight of the consistency loss; 0 leaves it and its forward pass out.
         generator: source of the masks and of the new weights; None is torch's global one.
         stable: a ready copy of the network for the stable model; needed under FSDP2.
@@ -85,7 +87,7 @@ class FOMO:
         period: int = 4,
         fraction: float = 0.25,
         select: Select = None,
-        decay: float = 0.999,
+        decay: float | None = None,
         consistency: float = 1.0,
         generator: torch.Generator | None = None,
         stable: nn.Module | None = None,
@@ -102,6 +104,12 @@ class FOMO:
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
         # What is recomputed after each epoch is copied before the first time, and then stays until the next.
         statistics = "average" if o.stable_statistics == "average" else "copy"
+        self._span: Span | None = None  # while it is for the average to find its decay
+        if decay is None and o.average == "phase":
+            decay = 1.0 - 1.0 / o.average_phases
+        elif decay is None:
+            self._span = o.span(period)
+            decay = self._span.decay
         self._stable = StableModel(model, decay, stable, ramp=o.ramp, statistics=statistics)
         self._teacher = Teacher(self._stable.module)
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
@@ -143,6 +151,9 @@ class FOMO:
         Raises:
             LetheError: the criterion needs ``batches``, and there are none.
         """
+        if self._span is not None and epoch != self._epoch:
+            self._span.begin_epoch()
+            self._stable.decay = self._span.decay
         self._epoch = epoch
         if self.schedule.automatic and epoch == self.schedule.patience and not self.schedule.observations:
             warnings.warn(
@@ -187,6 +198,8 @@ class FOMO:
         """Move the stable model; call it after each step of the optimizer, and of its schedule if that has steps."""
         self._set_learning_rate()
         self._teacher.forget()
+        if self._span is not None:
+            self._span.end_step()
         if self.options.average == "step" or (self.options.average == "stochastic" and self._draws_an_update()):
             self._stable.update(self.model)
 
@@ -226,6 +239,7 @@ class FOMO:
             "consolidated_for": self._consolidated_for,
             "recomputed": self._stable.statistics == "leave",
             "schedule": self.schedule.state_dict(),
+            "span": None if self._span is None else self._span.state_dict(),
             "generator": None if self.generator is None else self.generator.get_state(),
         }
         return state if self._initial is None else {**state, "initial": self._initial}
@@ -239,6 +253,9 @@ class FOMO:
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])
             self._epoch, self._consolidated_for = int(state["epoch"]), int(state["consolidated_for"])
+        if self._span is not None and state.get("span") is not None:
+            self._span.load_state_dict(state["span"])
+            self._stable.decay = self._span.decay
         if self._initial is not None:
             with torch.no_grad():
                 for name, value in self._initial.items():

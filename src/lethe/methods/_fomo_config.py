@@ -20,6 +20,7 @@ from lethe.forget._granularity import GRANULARITIES
 from lethe.forget._norm_statistics import STATISTICS
 from lethe.forget._optimizer_state import STATES
 from lethe.forget._ranking import COUNTS
+from lethe.methods._span import Span
 
 if TYPE_CHECKING:
     from lethe.methods._fomo import FOMO
@@ -74,8 +75,10 @@ class FOMOConfig:
     """The optimizer's state of what is forgotten: clear, keep, or mean (Adam's second moments even)."""
     forgotten_statistics: str = "leave"
     """Batch norm's statistics of channels that are forgotten whole: leave or reset."""
-    decay: float = 0.999
-    """Of the stable model's moving average, per step, or per phase."""
+    decay: float | None = None
+    """Of the stable model's moving average, per step, or per phase; none: such that it spans average_phases."""
+    average_phases: float = 5.0
+    """How many relearning phases the average spans, where decay is not given: of so many steps, 1 - 1/steps."""
     average: str = "step"
     """When the stable model moves: at each step, with a probability at each (stochastic), or once a phase."""
     average_probability: float = 0.2
@@ -95,7 +98,7 @@ class FOMOConfig:
     """Of the consistency loss."""
 
     def __post_init__(self) -> None:
-        for name in ("start", "fraction", "later_layers", "decay", "shrink", "average_probability"):
+        for name in ("start", "fraction", "later_layers", "shrink", "average_probability"):
             check_fraction(name, getattr(self, name))
         for name in ("period", "patience", "criterion_images"):
             at_least(name, getattr(self, name), 1)
@@ -103,6 +106,9 @@ class FOMOConfig:
             non_negative(name, getattr(self, name))
         if self.relearn_lr is not None:
             non_negative("relearn_lr", self.relearn_lr)
+        if self.decay is not None:
+            check_fraction("decay", self.decay)
+        at_least("average_phases", self.average_phases, 1)
         positive("temperature", self.temperature)
         for name, known in (
             ("criterion", CRITERIA),
@@ -130,6 +136,16 @@ class FOMOConfig:
     def selector(self) -> Selector:
         """Which parameters may be forgotten."""
         return named(*self.forget_only) if self.forget_only else later_layers(self.later_layers)
+
+    def span(self, period: int) -> Span:
+        """How long the average is, where no decay is given.
+
+        Raises:
+            LetheError: it has no ramp, without which it needs its decay from the first step on.
+        """
+        if self.ramp == "none":
+            raise LetheError("ramp 'none' needs a decay: give one, or leave the ramp even.")
+        return Span(self.average_phases * period, self.average_probability if self.average == "stochastic" else 1.0)
 
     def wanted(self, fraction: float, select: Any) -> Wanted:
         """What the criterion is asked for."""
@@ -160,5 +176,5 @@ class FOMOConfig:
         )
 
 
-PAPER = FOMOConfig(start=0.525, period=5, fraction=0.035)
-"""The paper's constants as they are remembered, unverified: epoch 105 of 200, each 5 epochs, 3.5 %."""
+PAPER = FOMOConfig(start=0.525, period=5, fraction=0.035, decay=0.999)
+"""The paper's constants as they are remembered, unverified: epoch 105 of 200, each 5 epochs, 3.5 %, decay 0.999."""

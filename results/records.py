@@ -1,0 +1,62 @@
+"""Keep what finished runs measured in one file of the repository, so that a table can be made again and added to.
+
+python3 results/records.py pack RUNS FILE      what is below RUNS, and the lines of FILE whose runs are not
+python3 results/records.py unpack FILE RUNS    run directories without checkpoints, where there are none yet
+
+A line is one run: its config, environment, summary, the metrics of the epochs that were evaluated, its evaluations. To
+``lethe report`` an unpacked run is as good as the whole; what needs its weights must train it again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+WHOLE = ("config", "environment", "summary")  # files of a run directory that are kept as they are
+Record = dict[str, Any]
+
+
+def pack(runs: Path, file: Path) -> None:
+    """Write the finished runs below ``runs``, by name; what ``file`` has of others stays."""
+    kept = {record["name"]: record for record in _read(file)}
+    for summary in sorted(runs.glob("*/summary.json")):
+        record = _of(summary.parent)
+        kept[record["name"]] = record
+    lines = [json.dumps(kept[name], separators=(",", ":"), ensure_ascii=False) + "\n" for name in sorted(kept)]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(lines))
+    print(f"{file}: {len(lines)} runs")
+
+
+def unpack(file: Path, runs: Path) -> None:
+    """Make the run directories that ``runs`` does not have."""
+    records = [record for record in _read(file) if not (runs / record["name"]).exists()]
+    for record in records:
+        run = runs / record["name"]
+        (run / "evaluations").mkdir(parents=True)
+        (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in record["metrics"]))
+        for name, content in record["evaluations"].items():
+            (run / "evaluations" / name).write_text(json.dumps(content, indent=2) + "\n")
+        for name in WHOLE:  # the summary comes last: without it a run is not finished
+            (run / f"{name}.json").write_text(json.dumps(record[name], indent=2) + "\n")
+    if records:
+        print(f"{runs}: {len(records)} runs from {file}")
+
+
+def _of(run: Path) -> Record:
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    evaluated = [line for line in metrics if any("validation/" in key or "test/" in key for key in line)]
+    evaluations = {path.name: json.loads(path.read_text()) for path in sorted((run / "evaluations").glob("*.json"))}
+    whole = {name: json.loads((run / f"{name}.json").read_text()) for name in WHOLE}
+    return {"name": run.name, **whole, "metrics": evaluated, "evaluations": evaluations}
+
+
+def _read(file: Path) -> list[Record]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+
+
+if __name__ == "__main__":
+    verb, source, target = sys.argv[1:]
+    {"pack": pack, "unpack": unpack}[verb](Path(source), Path(target))

@@ -1,0 +1,62 @@
+"""A study's runs, kept in one file, give the table that the runs themselves give."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from lethe.cli import main
+from lethe.recipes import FOMORecipe
+
+SCRIPT = Path(__file__).parents[2] / "results" / "records.py"
+
+
+@pytest.fixture(scope="module")
+def records():
+    spec = importlib.util.spec_from_file_location("records", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def study(tiny, tmp_path_factory):
+    """Two finished runs, one of them evaluated, and one that was stopped at once."""
+    folder = tmp_path_factory.mktemp("study") / "runs"
+    for seed in (0, 1):
+        tiny(FOMORecipe, folder / f"fomo-seed{seed}", seed=seed, epochs=3).execute()
+    assert main(["evaluate", str(folder / "fomo-seed0"), "--attacks", "fgsm", "--images", "20"]) == 0
+    (folder / "stopped").mkdir()
+    (folder / "stopped" / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_table_of_unpacked_runs_is_that_of_the_runs(records, study, tmp_path, capsys):
+    file, again = tmp_path / "runs.jsonl", tmp_path / "again"
+    records.pack(study, file)
+    records.unpack(file, again)
+    assert sorted(run.name for run in again.iterdir()) == ["fomo-seed0", "fomo-seed1"]
+    texts = []
+    for folder in (study, again):
+        out = tmp_path / f"table-of-{folder.name}"
+        assert main(["report", str(folder), "--out", str(out)]) == 0
+        texts.append((out / "table.md").read_text())
+    assert texts[0] == texts[1]
+    evaluated = [next((folder / "fomo-seed0" / "evaluations").glob("*.json")) for folder in (study, again)]
+    assert evaluated[0].name == evaluated[1].name
+    assert json.loads(evaluated[0].read_text()) == json.loads(evaluated[1].read_text())
+
+
+def test_packing_adds_to_what_was_kept_and_unpacking_leaves_what_is_there(records, study, tmp_path):
+    file, some = tmp_path / "runs.jsonl", tmp_path / "some"
+    records.pack(study, file)
+    records.unpack(file, some)
+    (some / "fomo-seed0" / "summary.json").write_text('{"mine": true}\n')
+    records.unpack(file, some)
+    assert json.loads((some / "fomo-seed0" / "summary.json").read_text()) == {"mine": True}
+    (some / "fomo-seed1").rename(some / "fomo-seed2")
+    records.pack(some, file)  # of fomo-seed1 there is no run any more, but a line
+    kept = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [record["name"] for record in kept] == ["fomo-seed0", "fomo-seed1", "fomo-seed2"]
+    assert kept[0]["summary"] == {"mine": True}
