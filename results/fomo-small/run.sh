@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # FOMO, its parts and its rivals on CIFAR-10: results/fomo-small/run.sh DATA_DIR, from the repository's root, with `lethe` on
 # the PATH. DATA_DIR holds cifar-10-batches-py. Finished runs are kept, stopped ones go on; CORES runs at a time.
+# What was measured before is taken from runs.jsonl, without weights; FRESH=1 makes everything anew.
 # The settings were chosen by search.sh. PROTOCOLS, ROWS, SEEDS, PARTS (train table attack) and AUTOATTACK (its seeds)
 # each choose some of it.
 set -euo pipefail
@@ -10,44 +11,40 @@ cores=${CORES:-$(nproc)}
 
 # Of each row: its table (main, or parts: FOMO with one thing changed), how many seeds, the config, the name, what differs;
 # @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
-# Batch statistics are averaged where nothing is forgotten, since that is as good there or better (no-forgetting-recompute).
+# What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too.
 falling="--schedule piecewise --milestones 0.5 0.75"
-averaged="--stable-statistics average"
+alone="--fraction 0 --decay 0.999 --stable-statistics average"
 rows() {
   cat << END
 main 5 fomo fomo
-main 5 fomo 15-each-2 --fraction 0.15 --period 2
 main 5 at-ema at-ema
 main 5 at-swa at-swa
 main 5 kd-swa kd-swa --clean-teacher $runs/sgd-seed@ --robust-teacher $runs/at-ema-seed@
 teacher 5 sgd sgd
-main 5 fomo no-forgetting --fraction 0 $averaged
-main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --fraction 0 --consistency 0 $falling $averaged
+main 5 fomo no-forgetting $alone
+main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --consistency 0 $alone $falling
 END
-  if [ "$1" = 32px ]; then
-    echo "main 5 fomo decay-0.998 --decay 0.998"
-    echo "main 3 fomo no-forgetting-0.998 --decay 0.998 --fraction 0 $averaged"
-    return
-  fi
+  [ "$1" = 16px ] || return 0
   cat << END
-main 5 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0 $averaged
-main 5 fomo averaged-statistics --fraction 0.15 --period 2 $averaged
-parts 3 fomo no-forgetting-recompute --fraction 0
-parts 3 fomo no-consistency --consistency 0
-parts 3 fomo keep-momentum --forgotten-state keep
-parts 3 fomo magnitude --criterion magnitude
-parts 3 fomo snip --criterion snip
-parts 3 fomo average-phase --average phase --decay 0.9
-parts 3 fomo average-stochastic --average stochastic --decay 0.995
-parts 3 fomo everywhere --later-layers 1
-parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 $falling
-parts 5 fomo decay-0.998 --decay 0.998
-parts 5 fomo fraction-0.4 --fraction 0.4
-parts 3 fomo awp-0.01 --weights awp --awp-gamma 0.01
-parts 3 fomo fraction-0.1 --fraction 0.1
-parts 3 fomo period-8 --period 8
+parts 3 fomo no-forgetting-alike --fraction 0
+parts 3 fomo later-half --later-layers 0.5
+parts 3 fomo fraction-0.05 --fraction 0.05
+parts 3 fomo fraction-0.4 --fraction 0.4
+parts 3 fomo period-2 --period 2 --average-phases 10
+parts 3 fomo period-8 --period 8 --average-phases 2.5
 parts 3 fomo start-0.4 --start 0.4
 parts 3 fomo auto-start --auto-start --patience 2
+parts 3 fomo average-2 --average-phases 2
+parts 3 fomo average-15 --average-phases 15
+parts 3 fomo no-consistency --consistency 0
+parts 3 fomo keep-momentum --forgotten-state keep
+parts 3 fomo averaged-statistics --stable-statistics average
+parts 3 fomo magnitude --criterion magnitude
+parts 3 fomo snip --criterion snip
+parts 3 fomo average-phase --average phase
+parts 3 fomo average-stochastic --average stochastic
+parts 3 fomo awp --weights awp --awp-gamma 0.02
+parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 --later-layers 0.5 --decay 0.999 $falling
 END
 }
 declare -A protocol=(
@@ -57,12 +54,18 @@ declare -A protocol=(
 declare -A attack=([16px]="" [32px]="--epsilon 8/255 --steps 3 --step-size 4/255 --eval-early-stop")  # all but sgd's
 
 made() { for run in "$@"; do [ ! -f "$run/summary.json" ] || echo "$run"; done; }  # a table is of what is finished so far
+attack_once() {  # NAME CHECKPOINT ATTACK TITLE
+  grep -qs "\"$4\":" "$runs/$1/evaluations/$2-"*.json ||
+    lethe evaluate "$runs/$1" --checkpoint "$2" --attacks "$3" --images 200 --data-dir "$data"
+}
+export -f attack_once
 
 for at in ${PROTOCOLS:-16px 32px}; do
   runs=runs/fomo-small/$at
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
-  main=() parts=("$runs"/fomo-seed{0..4}) attacked=() jobs=""
+  [ -n "${FRESH:-}" ] || python3 results/records.py unpack "$here/$at/runs.jsonl" "$runs"
+  main=() parts=("$runs"/fomo-seed{0..2}) attacked=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
     [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
@@ -75,33 +78,30 @@ for at in ${PROTOCOLS:-16px 32px}; do
       esac
     done
   done < <(rows "$at")
-  todo=${PARTS:-train table attack}
+  todo=${PARTS:-train attack table}
   if [[ $todo == *train* ]]; then
     jobs=$(sed 's/ *$//' <<< "$jobs")  # xargs joins a line that ends in a blank with the next
     for turn in -v -e; do              # students come after all teachers
       { grep $turn '^kd-swa ' <<< "$jobs" || true; } | xargs -P "$cores" -L 1 bash -c '[ $# = 0 ] || one "$@"' _
     done
   fi
-  if [[ $todo == *table* ]]; then
-    [ ${#main[@]} = 0 ] || lethe report $(made "${main[@]}") --out "$here/$at"
-    # Differences are from a report's first row: here from that without forgetting, beside all that forgets.
-    lethe report "$runs"/no-forgetting-seed* "$runs"/{fomo,decay-0.998}-seed* --out "$here/$at/forgetting"
-    [ ${#parts[@]} = 5 ] || lethe report $(made "${parts[@]}") --out "$here/$at/parts"
-    for row in fomo decay-0.998; do python3 "$here/clean.py" "$runs" $row; echo; done > "$here/$at/clean.md"
-    rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others
-  fi
   if [[ $todo == *attack* ]]; then
-    for by in pgd-20 autoattack; do
-      for seed in 0 1 2 3 4; do
-        [[ $by = pgd-20 || " ${AUTOATTACK:-0 1 2 3 4} " == *" $seed "* ]] || continue  # which takes minutes a network
-        for name in "${attacked[@]}"; do
-          [[ $name == *-seed$seed ]] || continue
-          for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
-          [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
-        done
+    for by in "pgd-20 PGD-20" "autoattack AutoAttack"; do
+      for name in "${attacked[@]}"; do
+        [[ $by = pgd* || " ${AUTOATTACK:-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue  # which takes a minute a network
+        for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
+        [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
       done
-    done | xargs -P "$cores" -L 1 bash -c '
-      lethe evaluate "$runs/$0" --checkpoint "$1" --attacks "$2" --images 200 --data-dir "$data"'
+    done | xargs -P "$cores" -L 1 bash -c 'attack_once "$@"' _
+  fi
+  if [[ $todo == *table* ]]; then
+    python3 results/records.py pack "$runs" "$here/$at/runs.jsonl"
+    lethe report $(made "${main[@]}") --out "$here/$at"
+    # Differences are from a report's first row: here from that without forgetting.
+    lethe report $(made "$runs"/{no-forgetting,fomo}-seed*) --out "$here/$at/forgetting"
+    [ ${#parts[@]} = 3 ] || lethe report $(made "${parts[@]}") --out "$here/$at/parts"
+    python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
+    rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others
   fi
 done
