@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # In which regime does forgetting pay? results/fomo-small/search.sh DATA_DIR, from the repository's root, with `lethe` on the
-# PATH. Settings are compared on validation images, by seeds that no table is made of. Finished runs are kept, stopped ones go on.
+# PATH. Settings are compared on validation images, by seeds that no table is made of. Finished runs are kept, stopped ones go on;
+# search.txt keeps the lines of runs that are not here. ROWS chooses some.
 set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
@@ -14,14 +15,18 @@ small="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --
   --model timm:test_resnet --epochs 90 --eval-every 9 --eval-early-stop"
 small=${small//$'\n'/ }
 wide=${small/--validation-size 500 --test-size 500/--validation-size 1500 --test-size 100}
+four="--period 4 --stable-statistics recompute"  # each four epochs
 for seed in ${SEEDS:-10 11}; do
   while read -r name options; do
+    [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
     config=fomo
     case $name in at | 32px-at-*) config=at ;; 32px-ema | 32px-wide-ema) config=at-ema ;; esac
     if [ $config = fomo ]; then  # what the search began from
       [[ $options == *--stable-statistics* ]] || options+=" --stable-statistics average"
       [[ $options == *--fraction* ]] || options+=" --fraction 0.15"
       [[ $options == *--period* ]] || options+=" --period 2"
+      [[ $options == *--later-layers* ]] || options+=" --later-layers 0.5"
+      [[ $options == *--decay* ]] || options+=" --decay 0.999"
     fi
     echo "$config $name-seed$seed --seed $seed${options:+ $options}"
   done << END
@@ -78,17 +83,35 @@ none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
 32px-wide-25-period-4-decay-0.998 $wide --period 4 --fraction 0.25 --decay 0.998 --stable-statistics recompute
 32px-wide-30-period-5-decay-0.998 $wide --period 5 --fraction 0.3 --decay 0.998 --stable-statistics recompute
 32px-wide-40-period-4-decay-0.998 $wide --period 4 --fraction 0.4 --decay 0.998 --stable-statistics recompute
+32px-wide-everywhere $wide --later-layers 1 $four --fraction 0.25 --decay 0.999
+32px-wide-everywhere-decay-0.998 $wide --later-layers 1 $four --fraction 0.25 --decay 0.998
+32px-wide-everywhere-20-decay-0.998 $wide --later-layers 1 $four --decay 0.998 --fraction 0.2
+32px-wide-everywhere-15-decay-0.998 $wide --later-layers 1 $four --decay 0.998 --fraction 0.15
+32px-wide-everywhere-zero-decay-0.998 $wide --later-layers 1 $four --fraction 0.25 --decay 0.998 --reinit zero
+32px-wide-75-decay-0.998 $wide --later-layers 0.75 $four --fraction 0.25 --decay 0.998
 base-recompute --stable-statistics recompute --test-size 100
 period-3-recompute --period 3 --stable-statistics recompute --test-size 100
 period-4-recompute --period 4 --stable-statistics recompute --test-size 100
 25-period-4-recompute --period 4 --fraction 0.25 --stable-statistics recompute --test-size 100
 25-period-4-decay-0.998 --period 4 --fraction 0.25 --decay 0.998 --stable-statistics recompute --test-size 100
 40-period-4-decay-0.998 --period 4 --fraction 0.4 --decay 0.998 --stable-statistics recompute --test-size 100
+everywhere --later-layers 1 $four --fraction 0.25 --decay 0.999 --test-size 100
+everywhere-decay-0.998 --later-layers 1 $four --fraction 0.25 --decay 0.998 --test-size 100
+everywhere-decay-0.997 --later-layers 1 $four --fraction 0.25 --decay 0.997 --test-size 100
+everywhere-20-decay-0.997 --later-layers 1 $four --decay 0.997 --fraction 0.2 --test-size 100
+everywhere-15-decay-0.998 --later-layers 1 $four --decay 0.998 --fraction 0.15 --test-size 100
+everywhere-15-decay-0.997 --later-layers 1 $four --decay 0.997 --fraction 0.15 --test-size 100
+everywhere-zero-decay-0.997 --later-layers 1 $four --fraction 0.25 --decay 0.997 --reinit zero --test-size 100
+everywhere-soft-decay-0.997 --later-layers 1 $four --decay 0.997 --fraction 0.5 --shrink 0.5 --perturb 0.5 --test-size 100
+later-75-decay-0.998 --later-layers 0.75 $four --fraction 0.25 --decay 0.998 --test-size 100
+later-75-decay-0.997 --later-layers 0.75 $four --fraction 0.25 --decay 0.997 --test-size 100
 END
 done | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
-python3 - "$runs" > "$here/search.txt" << 'END'
+python3 - "$runs" "$here/search.txt" << 'END'
 """Validation accuracy, %, at the best and at the last epoch, of the stable and the working model."""
 import json, pathlib, sys
+file = pathlib.Path(sys.argv[2])
+found = {line.partition(",")[0]: line for line in file.read_text().splitlines()} if file.is_file() else {}
 for run in sorted(pathlib.Path(sys.argv[1]).glob("*-seed*")):
     if not (run / "summary.json").is_file():
         continue
@@ -99,5 +122,6 @@ for run in sorted(pathlib.Path(sys.argv[1]).glob("*-seed*")):
         clean = [line[f"{prefix}validation/clean"] for line in lines if f"{prefix}validation/clean" in line]
         if robust:
             shown.append(f"{name} best {100 * max(robust):.1f} last {100 * robust[-1]:.1f} clean {100 * clean[-1]:.1f}")
-    print(run.name, *shown, sep=", ")
+    found[run.name] = ", ".join([run.name, *shown])
+file.write_text("".join(f"{found[name]}\n" for name in sorted(found)))
 END
