@@ -63,6 +63,19 @@ def test_a_run_of_an_earlier_version_counts_them_in_the_folders(run):
     assert load_model(run)(torch.rand(1, 3, 8, 8)).shape == (1, len(CLASSES))
 
 
+def test_images_are_not_transferred_from_a_network_of_other_classes(run, lethe_command):
+    write_photos("others", ("ant", "bee", "dog"))
+    small = ["others" if word == "photos" else word for word in SMALL]
+    for name, words in (("others-run", small), ("digits-run", ("--train-size", "100"))):
+        lethe_command("train", "sgd", "--out", name, *words, "--epochs", "1", "--width", "4")
+    for name, message in (("others-run", "'dog' is not there"), ("digits-run", "has learnt digits, and imagefolder is")):
+        status, _, errors = lethe_command("evaluate", "run", "--attacks", "transfer", "--transfer-from", name)
+        assert (status, errors.count("\n")) == (2, 1)
+        assert message in errors
+    status, _, errors = lethe_command("evaluate", "run", "--attacks", "transfer", "--transfer-from", "run")
+    assert (status, errors) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

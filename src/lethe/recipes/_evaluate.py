@@ -95,10 +95,10 @@ class EvaluateConfig:
         """
         recipe, model, name = self._model(target)
         threat = self._threat(recipe)
-        source = None if self.transfer_from is None else load_model(self.transfer_from, self.transfer_checkpoint)
+        data = self._data(recipe)
+        source = self._source(data)
         for attack in self.attacks:  # an unknown one is told before anything is read
             batch_attack(attack, threat, source)
-        data = self._data(recipe)
         device = RunConfig(device=self.device).torch_device()
         splits = load(data)
         part = getattr(splits, self.part)
@@ -140,6 +140,19 @@ class EvaluateConfig:
                 on_progress=on_progress,
             )
         return evaluation
+
+    def _source(self, data: DataConfig) -> nn.Module | None:
+        """The network that transferred images are made on; of other classes its images would mislead nobody."""
+        if self.transfer_from is None:
+            return None
+        recipe = load_recipe(Path(self.transfer_from), ALL_RECIPES)
+        if recipe.data.dataset != data.dataset:
+            raise LetheError(
+                f"{self.transfer_from!r} has learnt {recipe.data.dataset}, and {data.dataset} is attacked: transfer "
+                "from a run on the same data set."
+            )
+        check_classes(RunDirectory.open(Path(self.transfer_from)), data, "transfer from a run of the same classes")
+        return load_model(self.transfer_from, self.transfer_checkpoint, data_dir=self.data_dir)
 
     def _data(self, recipe: Recipe) -> DataConfig:
         """The run's, where they are now."""
