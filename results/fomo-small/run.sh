@@ -17,7 +17,8 @@ alone="--fraction 0 --decay 0.999 --stable-statistics average"
 rows() {
   cat << END
 main 5 fomo fomo
-main 5 fomo everywhere --later-layers 1
+main 3 fomo later-half --later-layers 0.5
+main 3 fomo everywhere --later-layers 1
 main 5 at-ema at-ema
 main 5 at-swa at-swa
 main 5 kd-swa kd-swa --clean-teacher $runs/sgd-seed@ --robust-teacher $runs/at-ema-seed@
@@ -29,7 +30,6 @@ END
   cat << END
 main 5 fomo everywhere-longer --later-layers 1 --average-phases 15
 parts 3 fomo no-forgetting-alike --fraction 0
-parts 3 fomo later-75 --later-layers 0.75
 parts 3 fomo fraction-0.05 --fraction 0.05
 parts 3 fomo fraction-0.4 --fraction 0.4
 parts 3 fomo period-2 --period 2 --average-phases 10
@@ -46,7 +46,7 @@ parts 3 fomo snip --criterion snip
 parts 3 fomo average-phase --average phase
 parts 3 fomo average-stochastic --average stochastic
 parts 3 fomo awp --weights awp --awp-gamma 0.02
-parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 --decay 0.999 $falling
+parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 --later-layers 0.5 --decay 0.999 $falling
 END
 }
 declare -A protocol=(

@@ -26,6 +26,7 @@ for seed in ${SEEDS:-10 11}; do
       [[ $options == *--fraction* ]] || options+=" --fraction 0.15"
       [[ $options == *--period* ]] || options+=" --period 2"
       [[ $options == *--decay* || $options == *--average-phases* ]] || options+=" --decay 0.999"
+      [[ $options == *--later-layers* ]] || options+=" --later-layers 0.5"
       [[ $options == *--start* ]] || options+=" --start 0.134"
     fi
     echo "$config $name-seed$seed --seed $seed${options:+ $options}"
@@ -88,6 +89,7 @@ none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
 32px-wide-everywhere-20-decay-0.998 $wide --later-layers 1 $four --decay 0.998 --fraction 0.2
 32px-wide-everywhere-15-decay-0.998 $wide --later-layers 1 $four --decay 0.998 --fraction 0.15
 32px-wide-everywhere-zero-decay-0.998 $wide --later-layers 1 $four --fraction 0.25 --decay 0.998 --reinit zero
+32px-wide-everywhere-rewind $wide --later-layers 1 $four --fraction 0.25 --decay 0.998 --reinit rewind
 32px-wide-75-start-15 $wide --start 0.15 --later-layers 0.75 $four --fraction 0.25 --average-phases 5
 32px-wide-everywhere-start-15 $wide --start 0.15 --later-layers 1 $four --fraction 0.25 --average-phases 5
 32px-wide-75-decay-0.998 $wide --later-layers 0.75 $four --fraction 0.25 --decay 0.998
@@ -105,6 +107,7 @@ everywhere-15-decay-0.998 --later-layers 1 $four --decay 0.998 --fraction 0.15 -
 everywhere-15-decay-0.997 --later-layers 1 $four --decay 0.997 --fraction 0.15 --test-size 100
 everywhere-zero-decay-0.997 --later-layers 1 $four --fraction 0.25 --decay 0.997 --reinit zero --test-size 100
 everywhere-soft-decay-0.997 --later-layers 1 $four --decay 0.997 --fraction 0.5 --shrink 0.5 --perturb 0.5 --test-size 100
+everywhere-rewind --later-layers 1 $four --fraction 0.25 --decay 0.997 --reinit rewind --test-size 100
 75-phases-8 --later-layers 0.75 $four --fraction 0.25 --average-phases 8 --test-size 100
 later-75-decay-0.998 --later-layers 0.75 $four --fraction 0.25 --decay 0.998 --test-size 100
 later-75-decay-0.997 --later-layers 0.75 $four --fraction 0.25 --decay 0.997 --test-size 100

@@ -52,12 +52,18 @@ def test_it_forgets_when_due():
 
 def test_it_forgets_the_chosen_share_of_the_later_layers():
     model = network()
-    fomo, _ = make(model)
+    fomo, _ = make(model, later_layers=0.5)
     before = copy.deepcopy(model.state_dict())
     report = fomo.begin_epoch(2)
-    assert report.by_name == {"3.weight": 16, "4.weight": 6}  # by default the later half: two of three layers
+    assert report.by_name == {"3.weight": 16, "4.weight": 6}  # two of three layers
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {"3.weight", "4.weight"}
+
+
+def test_by_default_the_later_three_quarters_of_the_layers_forget():
+    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(4)))
+    fomo, _ = make(model)
+    assert fomo.begin_epoch(2).by_name == {"1.weight": 4, "2.weight": 4, "3.weight": 4}
 
 
 def test_another_selection():

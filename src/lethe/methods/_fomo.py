@@ -53,7 +53,8 @@ class FOMO:
         start: first epoch, counted from 0, that begins with a forgetting; or ``"auto"``.
         period: epochs from one forgetting to the next.
         fraction: share of the selected weights to forget, in [0, 1].
-        select: which parameters may be forgotten; default: the later half of the convolutional and linear layers.
+        select: which parameters may be forgotten; default: the later three quarters of the convolutional and linear
+            layers.
         decay: of the stable model's moving average, per step, in [0, 1]; None: such that it spans ``average_phases``
             relearning phases, whose steps are counted in the first epoch.
         consistency: weight of the consistency loss; 0 leaves it and its forward pass out.

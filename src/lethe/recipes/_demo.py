@@ -49,7 +49,7 @@ def demo_runs() -> list[DemoRun]:
     attack = PGD(epsilon=0.1, step_size=0.025, steps=5)
     compute = ComputeConfig(precision="fp32")  # the same numbers on more machines
     # The start is early, because on so few images overfitting is; fraction is the paper's (unverified) one.
-    fomo = FOMOConfig(start=0.2, period=4, fraction=0.035, decay=0.99, consistency=3.0)
+    fomo = FOMOConfig(start=0.2, period=4, fraction=0.035, later_layers=0.5, decay=0.99, consistency=3.0)
     fewer = replace(data, train_size=400)  # an attack makes an epoch some ten times as long
     stream_data = replace(data, train_size=1000, validation_size=0, label_noise=0.2)
     stream = StreamConfig(megabatches=5)
