@@ -3,8 +3,9 @@
 python3 results/records.py pack RUNS FILE      what is below RUNS, and the lines of FILE whose runs are not
 python3 results/records.py unpack FILE RUNS    run directories without checkpoints, where there are none yet
 
-A line is one run: its config, environment, summary, the metrics of the epochs that were evaluated, its evaluations. To
-``lethe report`` an unpacked run is as good as the whole; what needs its weights must train it again.
+A line is one run of ``lethe train``: its config, environment, summary, the metrics of the epochs that were evaluated,
+its evaluations. To ``lethe report`` an unpacked run is as good as the whole; what needs weights must train it again.
+Where a run's options have changed, remove its line, or the old numbers stay.
 """
 
 from __future__ import annotations
@@ -34,13 +35,14 @@ def unpack(file: Path, runs: Path) -> None:
     """Make the run directories that ``runs`` does not have."""
     records = [record for record in _read(file) if not (runs / record["name"]).exists()]
     for record in records:
-        run = runs / record["name"]
-        (run / "evaluations").mkdir(parents=True)
+        run = runs / f".{record['name']}"  # whole or not there
+        (run / "evaluations").mkdir(parents=True, exist_ok=True)
         (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in record["metrics"]))
         for name, content in record["evaluations"].items():
             (run / "evaluations" / name).write_text(json.dumps(content, indent=2) + "\n")
-        for name in WHOLE:  # the summary comes last: without it a run is not finished
+        for name in WHOLE:
             (run / f"{name}.json").write_text(json.dumps(record[name], indent=2) + "\n")
+        run.rename(runs / record["name"])
     if records:
         print(f"{runs}: {len(records)} runs from {file}")
 

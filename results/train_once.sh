@@ -3,6 +3,7 @@
 # last checkpoint if it was stopped. One thread a run, as many runs at a time as a script likes; nproc counts one from here on.
 export here runs data OMP_NUM_THREADS=1
 one() {
+  [ $# -ge 2 ] || return 0  # xargs calls once without any where nothing is to be done
   config=$1 out=$runs/$2
   shift 2
   [ -f "$out/summary.json" ] && return

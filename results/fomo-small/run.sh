@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # FOMO, its parts and its rivals on CIFAR-10: results/fomo-small/run.sh DATA_DIR, from the repository's root, with `lethe` on
 # the PATH. DATA_DIR holds cifar-10-batches-py. Finished runs are kept, stopped ones go on; CORES runs at a time.
-# What was measured before is taken from runs.jsonl, without weights; FRESH=1 makes everything anew.
-# The settings were chosen by search.sh. PROTOCOLS, ROWS, SEEDS, PARTS (train table attack) and AUTOATTACK (its seeds)
-# each choose some of it.
+# What was measured before is taken from runs.jsonl, without weights, and stands in the tables; with FRESH=1 it is not taken, and
+# an empty runs folder is filled anew. Where a row or a config changes, its runs and their lines there have to go.
+# The settings were chosen by search.sh. PROTOCOLS, PARTS (train attack table), ROWS, SEEDS and AUTOATTACK (its seeds) choose
+# what is to be done; the tables are of all that is finished.
 set -euo pipefail
 data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
@@ -57,8 +58,12 @@ declare -A attack=([16px]="" [32px]="--epsilon 8/255 --steps 3 --step-size 4/255
 
 made() { for run in "$@"; do [ ! -f "$run/summary.json" ] || echo "$run"; done; }  # a table is of what is finished so far
 attack_once() {  # NAME CHECKPOINT ATTACK TITLE
-  grep -qs "\"$4\":" "$runs/$1/evaluations/$2-"*.json ||
+  ! grep -qs "\"$4\":" "$runs/$1/evaluations/$2-test200-"*.json || return 0
+  if [ -f "$runs/$1/checkpoints/$2.pt" ]; then
     lethe evaluate "$runs/$1" --checkpoint "$2" --attacks "$3" --images 200 --data-dir "$data"
+  else
+    echo "$1 has no weights to attack here: left out"
+  fi
 }
 export -f attack_once
 
@@ -70,38 +75,41 @@ for at in ${PROTOCOLS:-16px 32px}; do
   main=() parts=("$runs"/fomo-seed{0..2}) attacked=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
-    [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
-    for seed in ${SEEDS:-0 1 2 3 4}; do
+    for seed in 0 1 2 3 4; do
       [ "$seed" -lt "$count" ] || continue
-      jobs+="$config $name-seed$seed --seed $seed ${protocol[$at]} ${options//@/$seed}"$'\n'
       case $table in
-        main) main+=("$runs/$name-seed$seed") attacked+=("$name-seed$seed") ;;
+        main) main+=("$runs/$name-seed$seed") ;;
         parts) parts+=("$runs/$name-seed$seed") ;;
       esac
+      [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
+      [[ " ${SEEDS:-0 1 2 3 4} " == *" $seed "* ]] || continue
+      jobs+="$config $name-seed$seed --seed $seed ${protocol[$at]} ${options//@/$seed}"$'\n'
+      [ "$table" != main ] || attacked+=("$name-seed$seed")
     done
   done < <(rows "$at")
   todo=${PARTS:-train attack table}
   if [[ $todo == *train* ]]; then
     jobs=$(sed 's/ *$//' <<< "$jobs")  # xargs joins a line that ends in a blank with the next
     for turn in -v -e; do              # students come after all teachers
-      { grep $turn '^kd-swa ' <<< "$jobs" || true; } | xargs -P "$cores" -L 1 bash -c '[ $# = 0 ] || one "$@"' _
+      { grep $turn '^kd-swa ' <<< "$jobs" || true; } | xargs -P "$cores" -L 1 bash -c 'one "$@"' _
     done
   fi
   if [[ $todo == *attack* ]]; then
-    for by in "pgd-20 PGD-20" "autoattack AutoAttack"; do
+    for by in "pgd-20 PGD-20" "autoattack AutoAttack"; do  # one after the other: both write a network's file
       for name in "${attacked[@]}"; do
         [[ $by = pgd* || " ${AUTOATTACK:-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue  # which takes a minute a network
         for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
         [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
-      done
-    done | xargs -P "$cores" -L 1 bash -c 'attack_once "$@"' _
+      done | xargs -r -P "$cores" -L 1 bash -c 'attack_once "$@"' _
+    done
   fi
   if [[ $todo == *table* ]]; then
     python3 results/records.py pack "$runs" "$here/$at/runs.jsonl"
     lethe report $(made "${main[@]}") --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting.
     lethe report $(made "$runs"/{no-forgetting,fomo}-seed*) --out "$here/$at/forgetting"
-    [ ${#parts[@]} = 3 ] || lethe report $(made "${parts[@]}") --out "$here/$at/parts"
+    mapfile -t parts < <(made "${parts[@]}")
+    [ ${#parts[@]} -le 3 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others

@@ -68,7 +68,7 @@ def test_images_are_not_transferred_from_a_network_of_other_classes(run, lethe_c
     small = ["others" if word == "photos" else word for word in SMALL]
     for name, words in (("others-run", small), ("digits-run", ("--train-size", "100"))):
         lethe_command("train", "sgd", "--out", name, *words, "--epochs", "1", "--width", "4")
-    told = {"others-run": "'dog' is not there", "digits-run": "has learnt digits, and imagefolder is attacked"}
+    told = {"others-run": "'dog' is not there", "digits-run": "has learnt dataset digits, and imagefolder is attacked"}
     for name, message in told.items():
         status, _, errors = lethe_command("evaluate", "run", "--attacks", "transfer", "--transfer-from", name)
         assert (status, errors.count("\n")) == (2, 1)

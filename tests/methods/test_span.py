@@ -45,7 +45,9 @@ def test_a_random_average_counts_its_updates_and_that_of_phases_its_phases():
 def test_it_is_resumed_within_the_first_epoch_and_after_it(steps):
     def run(stop):
         fomo, model = None, None
-        for part in (range(stop), range(stop, 5 * STEPS)):
+        for part in (range(stop or 0), range(stop or 0, 5 * STEPS)):
+            if stop is None and not part:
+                continue
             state = fomo.state_dict() if fomo is not None else None
             torch.manual_seed(0)
             model = nn.Linear(5, 3) if model is None else model
@@ -61,9 +63,19 @@ def test_it_is_resumed_within_the_first_epoch_and_after_it(steps):
                 fomo.end_step()
         return fomo
 
-    whole, parted = run(0), run(steps)
+    whole, parted = run(None), run(steps)
     assert whole._stable.decay == parted._stable.decay == 1 - 1 / (2 * STEPS)
     assert torch.equal(whole.stable.weight, parted.stable.weight)
+
+
+def test_an_average_that_never_moves_has_no_length():
+    assert moved(3, average="stochastic", average_probability=0.0)._stable.decay == 1.0
+
+
+def test_a_saved_decay_is_not_mistaken_for_a_length():
+    with pytest.raises(ValueError, match="had a decay of its own"):
+        moved(0).load_state_dict(moved(2, decay=0.9).state_dict())
+    assert moved(0, decay=0.9).load_state_dict(moved(2).state_dict()) is None
 
 
 def test_what_cannot_be_is_told_at_once():

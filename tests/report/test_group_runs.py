@@ -78,7 +78,7 @@ def test_of_many_options_each_row_names_those_in_which_it_differs_from_the_first
     ]
     (section,) = sections(group_runs(runs))
     assert section.notes[1:] == [
-        "FOMO, the first row of it, has criterion random, fraction 0.25, decay 0.999, average step, consistency 1.0; "
+        "FOMO, the first row of it, has criterion random, fraction 0.25, decay unset, average step, consistency 1.0; "
         "the others name in what they differ from it."
     ]
     assert len(sections(group_runs(runs[:2]))[0].notes) == 1

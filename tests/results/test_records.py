@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lethe.cli import main
+from lethe.evaluate import EvaluationConfig
 from lethe.recipes import FOMORecipe
 
 SCRIPT = Path(__file__).parents[2] / "results" / "records.py"
@@ -25,7 +26,8 @@ def study(tiny, tmp_path_factory):
     """Two finished runs, one of them evaluated, and one that was stopped at once."""
     folder = tmp_path_factory.mktemp("study") / "runs"
     for seed in (0, 1):
-        tiny(FOMORecipe, folder / f"fomo-seed{seed}", seed=seed, epochs=3).execute()
+        rarely = EvaluationConfig(eval_every=2, eval_steps=2)  # so that some epochs are not kept
+        tiny(FOMORecipe, folder / f"fomo-seed{seed}", seed=seed, epochs=4, evaluation=rarely).execute()
     assert main(["evaluate", str(folder / "fomo-seed0"), "--attacks", "fgsm", "--images", "20"]) == 0
     (folder / "stopped").mkdir()
     (folder / "stopped" / "config.json").write_text("{}")
@@ -37,6 +39,8 @@ def test_a_table_of_unpacked_runs_is_that_of_the_runs(records, study, tmp_path, 
     records.pack(study, file)
     records.unpack(file, again)
     assert sorted(run.name for run in again.iterdir()) == ["fomo-seed0", "fomo-seed1"]
+    whole, kept = ((folder / "fomo-seed0" / "metrics.jsonl").read_text().splitlines() for folder in (study, again))
+    assert (len(whole), len(kept)) == (4, 2)
     texts = []
     for folder in (study, again):
         out = tmp_path / f"table-of-{folder.name}"

@@ -55,7 +55,7 @@ class FOMO:
         fraction: share of the selected weights to forget, in [0, 1].
         select: which parameters may be forgotten; default: the later three quarters of the convolutional and linear
             layers.
-        decay: of the stable model's moving average, per step, in [0, 1]; None: such that it spans ``average_phases``
+        decay: of the stable model's moving average, per update, in [0, 1]; None: such that it spans ``average_phases``
             relearning phases, whose steps are counted in the first epoch.
         consistency: weight of the consistency loss; 0 leaves it and its forward pass out.
         generator: source of the masks and of the new weights; None is torch's global one.
@@ -254,6 +254,8 @@ class FOMO:
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])
             self._epoch, self._consolidated_for = int(state["epoch"]), int(state["consolidated_for"])
+        if self._span is not None and state.get("span") is None and self._stable.updates:
+            raise LetheError("the saved FOMO had a decay of its own: give this one it, too (0.999 was the default).")
         if self._span is not None and state.get("span") is not None:
             self._span.load_state_dict(state["span"])
             self._stable.decay = self._span.decay

@@ -78,7 +78,7 @@ class FOMOConfig:
     decay: float | None = None
     """Of the stable model's moving average, per step, or per phase; none: such that it spans average_phases."""
     average_phases: float = 5.0
-    """How many relearning phases the average spans, where decay is not given: of so many steps, 1 - 1/steps."""
+    """How many relearning phases the average spans, unless decay is given: of so many steps, 1 - 1/steps."""
     average: str = "step"
     """When the stable model moves: at each step, with a probability at each (stochastic), or once a phase."""
     average_probability: float = 0.2

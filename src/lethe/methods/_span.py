@@ -23,7 +23,8 @@ class Span:
     @property
     def decay(self) -> float:
         """Of the average, per update."""
-        return 1.0 if self._counting else max(0.0, 1.0 - 1.0 / (self.epochs * self._steps * self.probability))
+        updates = self.epochs * self._steps * self.probability
+        return 1.0 if self._counting or updates == 0 else max(0.0, 1.0 - 1.0 / updates)
 
     def end_step(self) -> None:
         """Count one, in the first epoch."""

@@ -145,13 +145,16 @@ class EvaluateConfig:
         """The network that transferred images are made on; of other classes its images would mislead nobody."""
         if self.transfer_from is None:
             return None
-        recipe = load_recipe(Path(self.transfer_from), ALL_RECIPES)
-        if recipe.data.dataset != data.dataset:
-            raise LetheError(
-                f"{self.transfer_from!r} has learnt {recipe.data.dataset}, and {data.dataset} is attacked: transfer "
-                "from a run on the same data set."
-            )
-        check_classes(RunDirectory.open(Path(self.transfer_from)), data, "transfer from a run of the same classes")
+        directory = RunDirectory.open(Path(self.transfer_from))
+        learnt = load_recipe(directory.path, ALL_RECIPES).data
+        for option in ("dataset", "restricted_classes"):
+            theirs, ours = getattr(learnt, option), getattr(data, option)
+            if theirs != ours and (option == "dataset" or data.dataset == "restricted-imagenet"):
+                raise LetheError(
+                    f"{self.transfer_from!r} has learnt {option} {theirs}, and {ours} is attacked: transfer from a run "
+                    "of the same classes."
+                )
+        check_classes(directory, data, "transfer from a run of the same classes")
         return load_model(self.transfer_from, self.transfer_checkpoint, data_dir=self.data_dir)
 
     def _data(self, recipe: Recipe) -> DataConfig:

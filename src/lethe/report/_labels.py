@@ -90,7 +90,8 @@ def _differ_in_many(kin: Sequence[dict[str, Any]]) -> bool:
 
 
 def _values(options: dict[str, Any], told: Sequence[tuple[str, str]]) -> list[str]:
-    return [f"{key.replace('_', '-')} {options[section][key]}" for section, key in told]
+    values = [(key.replace("_", "-"), options[section][key]) for section, key in told]
+    return [f"{name} {'unset' if value is None else value}" for name, value in values]
 
 
 def _name(options: dict[str, Any]) -> str:
