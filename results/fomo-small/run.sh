@@ -18,7 +18,7 @@ alone="--fraction 0 --decay 0.999 --stable-statistics average"
 rows() {
   cat << END
 main 5 fomo fomo
-main 3 fomo later-half --later-layers 0.5
+main 5 fomo later-half --later-layers 0.5
 main 3 fomo everywhere --later-layers 1
 main 5 at-ema at-ema
 main 5 at-swa at-swa
