@@ -126,8 +126,8 @@ def train(model, parts, stable=None, **options):
     """FOMO over some steps; ``parts(step)`` are this process's equal shares of the batch."""
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     fomo = lethe.FOMO(
-        model, optimizer, start=1, period=2, fraction=0.3, decay=0.8, generator=torch.Generator().manual_seed(0),
-        stable=stable, **options,
+        model, optimizer, start=1, period=2, fraction=0.3, average_phases=1.25,
+        generator=torch.Generator().manual_seed(0), stable=stable, **options,
     )  # fmt: skip
     for epoch in range(4):
         fomo.begin_epoch(epoch, parts(100 + epoch))
