@@ -9,7 +9,9 @@ from lethe.report import best_last, interval, paired_difference
 found: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
 for path in sorted(Path(sys.argv[1]).glob("*-seed*")):
     row, seed = path.name.rsplit("-seed", 1)
-    records = RunDirectory.open(path).records()
+    if (run := RunDirectory.open(path)).summary() is None:
+        continue
+    records = run.records()
     for prefix, model in (("", "working"), ("stable/", "stable")):
         if (robust := best_last(records, "robust", prefix)) is not None:
             by_epoch = {record["epoch"]: record for record in records}
