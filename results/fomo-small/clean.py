@@ -26,6 +26,8 @@ print(f"what {name}'s stable model has more at its last epoch, with the 95 % int
 print(f"| row | model | at the best | last | {name}, last, minus this, at the best | minus this, last | n |")
 print("|---|---|---:|---:|---:|---:|---:|")
 for (row, model), seeds in found.items():
+    if len(seeds) < 2:
+        continue  # there is no interval
     means = [f"{interval([seeds[s][k] for s in seeds]).mean:.1f}" for k in (0, 1)]
     both = [s for s in seeds if s in ours]
     differences = [paired_difference([ours[s][1] for s in both], [seeds[s][k] for s in both]) for k in (0, 1)]
