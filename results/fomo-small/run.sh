@@ -106,12 +106,12 @@ for at in ${PROTOCOLS:-16px 32px}; do
   if [[ $todo == *table* ]]; then
     python3 results/records.py pack "$runs" "$here/$at/runs.jsonl"
     lethe report $(made "${main[@]}") --out "$here/$at"
-    # Differences are from a report's first row: here from that without forgetting.
-    lethe report $(made "$runs"/{no-forgetting,fomo}-seed*) --out "$here/$at/forgetting"
+    # Differences are from a report's first row: here from that without forgetting. Its picture has few curves, and is kept.
+    lethe report $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
     mapfile -t parts < <(made "${parts[@]}")
     [ ${#parts[@]} -le 3 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
-    rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{forgetting,parts}/curves.png  # they repeat the others
+    rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{,parts/}curves.png  # they repeat the others
   fi
 done
