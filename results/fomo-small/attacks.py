@@ -23,10 +23,10 @@ for path in sorted(Path(sys.argv[1]).glob("*-seed*/evaluations/*.json")):
 
 
 def spread(values: list[float]) -> str:
-    """Mean and standard deviation, if there is any value."""
+    """Mean, and standard deviation of several."""
     if not values:
         return "-"
-    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values) if len(values) > 1 else 0:.1f}"
+    return f"{statistics.mean(values):.1f}" + (f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else "")
 
 
 print(f"Robust accuracy, %, on {' or '.join(sorted(shown_on))}: mean ± standard deviation over n seeds.\n")
