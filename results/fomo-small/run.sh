@@ -72,7 +72,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
   [ -n "${FRESH:-}" ] || python3 results/records.py unpack "$here/$at/runs.jsonl" "$runs"
-  main=() parts=("$runs"/fomo-seed{0..2}) attacked=() jobs=""
+  main=() parts=("$runs"/fomo-seed{0..2}) attacked=() lightly=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
     for seed in 0 1 2 3 4; do
@@ -84,7 +84,10 @@ for at in ${PROTOCOLS:-16px 32px}; do
       [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
       [[ " ${SEEDS:-0 1 2 3 4} " == *" $seed "* ]] || continue
       jobs+="$config $name-seed$seed --seed $seed ${protocol[$at]} ${options//@/$seed}"$'\n'
-      [ "$table" != main ] || attacked+=("$name-seed$seed")
+      case $table in
+        main) attacked+=("$name-seed$seed") ;;
+        parts) lightly+=("$name-seed$seed") ;;
+      esac
     done
   done < <(rows "$at")
   todo=${PARTS:-train attack table}
@@ -96,8 +99,9 @@ for at in ${PROTOCOLS:-16px 32px}; do
   fi
   if [[ $todo == *attack* ]]; then
     for by in "pgd-20 PGD-20" "autoattack AutoAttack"; do  # one after the other: both write a network's file
-      for name in "${attacked[@]}"; do
-        [[ $by = pgd* || " ${AUTOATTACK:-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue  # which takes a minute a network
+      for name in "${attacked[@]}" "${lightly[@]}"; do
+        # AutoAttack takes a minute or two a network: the main rows alone have it, of the seeds that it was asked for.
+        [[ $by = pgd* || " ${attacked[*]} " == *" $name "* && " ${AUTOATTACK:-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue
         for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
         [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
       done | xargs -r -P "$cores" -L 1 bash -c 'attack_once "$@"' _

@@ -179,6 +179,7 @@ def test_verdicts_as_they_should_be_draw_none():
     ("name", "threat", "message"),
     [
         ("pgd", THREAT, "unknown attack 'pgd'. Did you mean 'pgd-STEPS'"),
+        ("PGD-20", THREAT, "unknown attack 'PGD-20'. Did you mean 'pgd-STEPS'"),
         ("pgd-0", THREAT, "at least 1"),
         ("fgsm", Threat("l2", 1.0), "fgsm is an attack in linf"),
         ("cw-l2", THREAT, "cw-l2 measures in l2"),

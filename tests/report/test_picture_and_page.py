@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -10,6 +11,7 @@ import pytest
 from matplotlib.image import imread
 
 from lethe.report import draw, page
+from lethe.report._curves import _colours
 
 
 class Page(HTMLParser):
@@ -40,6 +42,14 @@ def test_the_picture_is_a_png_with_a_panel_for_each_section(section):
 def test_a_single_seed_and_many_curves_can_be_drawn(section):
     picture = draw([section({f"method {i}": [float(i)] for i in range(9)})])
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+@pytest.mark.parametrize("count", [10, 11, 40])
+def test_no_two_curves_of_a_picture_look_alike(count):
+    colours = [tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5)) for colour in _colours(count)]
+    assert len(colours) == count
+    apart = min(max(abs(a - b) for a, b in zip(*pair, strict=True)) for pair in itertools.combinations(colours, 2))
+    assert apart >= 10  # of 255, in one of red, green and blue
 
 
 def test_the_page_needs_nothing_beside_it(section):

@@ -101,7 +101,7 @@ def batch_attack(name: str, threat: Threat, source: nn.Module | None = None) -> 
         return lambda model, x, y, generator: pgd(other, x, y, generator)
     found = re.fullmatch(r"(pgd|cw)-(\d+)", name)
     if found is None:
-        hint = nearest(re.sub(r"\d+", "STEPS", name), FORMS)
+        hint = nearest(re.sub(r"\d+", "STEPS", name.lower()), FORMS)
         raise LetheError(f"unknown attack {name!r}.{hint} Known: {', '.join(FORMS)}.")
     steps = at_least("the steps of an attack", int(found[2]), 1)
     if found[1] == "pgd":

@@ -6,7 +6,10 @@ import io
 import textwrap
 from collections.abc import Sequence
 
+import numpy as np
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -74,4 +77,7 @@ def band(curve: Curve, kind: str) -> tuple[list[float], list[float]]:
 
 
 def _colours(count: int) -> list[str]:
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+    """As many as there are curves, no two alike: beyond those that were picked by hand, evenly from a wide map."""
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    return [to_hex(colormaps["turbo"](at)) for at in np.linspace(0.02, 0.98, count)]
