@@ -20,6 +20,8 @@ rows() {
 main 5 fomo fomo
 main 5 fomo later-half --later-layers 0.5
 main 3 fomo everywhere --later-layers 1
+main 3 fomo measured-statistics --stable-statistics measure
+main 3 fomo averaged-statistics --stable-statistics average
 main 5 at-ema at-ema
 main 5 at-swa at-swa
 main 5 kd-swa kd-swa --clean-teacher $runs/sgd-seed@ --robust-teacher $runs/at-ema-seed@
@@ -41,7 +43,6 @@ parts 3 fomo average-2 --average-phases 2
 parts 3 fomo average-15 --average-phases 15
 parts 3 fomo no-consistency --consistency 0
 parts 3 fomo keep-momentum --forgotten-state keep
-parts 3 fomo averaged-statistics --stable-statistics average
 parts 3 fomo magnitude --criterion magnitude
 parts 3 fomo snip --criterion snip
 parts 3 fomo average-phase --average phase

@@ -13,6 +13,8 @@ from lethe._shards import local, reshard, sharded, unwrapped
 
 RAMPS = ("even", "slow", "none")
 STATISTICS = ("average", "copy", "leave")
+RUNNING = ("running_mean", "running_var")
+"""What batch norm calls its statistics."""
 
 
 class StableModel:
@@ -22,10 +24,10 @@ class StableModel:
     first update copies, the early ones average evenly, so that the random start does not linger. With ``decay`` 1
     it is the even average of all updates, as in stochastic weight averaging.
 
-    Floating-point buffers (batch norm's running statistics) are averaged with the weights; others (its batch
-    counter) are copied. FOMO does not say what it does with them; CURE's code leaves them alone, which makes a
-    stable model with the statistics of the start. To recompute them, see
-    :func:`lethe.consolidate.recompute_statistics`.
+    Batch norm's running statistics are averaged with the weights; other buffers (its batch counter, a mask, a table of
+    positions) are copied. FOMO does not say what it does with the statistics; CURE's code leaves them alone, which
+    makes a stable model with the statistics of the start. To measure them instead, see
+    :func:`lethe.consolidate.recompute_statistics` and :class:`lethe.consolidate.MeasuredStatistics`.
 
     Args:
         model: the network to average; a deep copy of it is made, of what is within DistributedDataParallel if it is.
@@ -34,8 +36,8 @@ class StableModel:
             build and shard the network twice, with the same values.
         ramp: of the decay: ``"even"``: as above; ``"slow"``: ``min(decay, (1 + t)/(10 + t))``, in which the start has
             some weight; ``"none"``: ``decay`` from the first update on.
-        statistics: floating-point buffers: ``"average"``, ``"copy"`` the working model's, or ``"leave"`` them to
-            :func:`lethe.consolidate.recompute_statistics`. It may be set anew between updates.
+        statistics: buffers called ``running_mean`` and ``running_var``: ``"average"``, ``"copy"`` the working model's,
+            or ``"leave"`` them to whoever measures them. It may be set anew between updates.
 
     Attributes:
         module: the stable model.
@@ -99,18 +101,22 @@ class StableModel:
         reshard(model)
         averaged: tuple[list[Tensor], list[Tensor]] = ([], [])
         copied: tuple[list[Tensor], list[Tensor]] = ([], [])
-        for kind in (nn.Module.parameters, nn.Module.buffers):
-            for mine, theirs in zip(kind(self.module), kind(model), strict=True):
-                how = "copy"
-                if mine.is_floating_point():
-                    how = "average" if kind is nn.Module.parameters else self.statistics
-                if how != "leave":
-                    into = averaged if how == "average" else copied
-                    into[0].append(mine)
-                    into[1].append(theirs.detach())
+        moved = [
+            *((mine, "average" if mine.is_floating_point() else "copy") for mine in self.module.parameters()),
+            *((mine, self._how(name)) for name, mine in self.module.named_buffers()),
+        ]
+        for (mine, how), theirs in zip(moved, _tensors(model), strict=True):
+            if how != "leave":
+                into = averaged if how == "average" else copied
+                into[0].append(mine)
+                into[1].append(theirs.detach())
         torch._foreach_lerp_(local(averaged[0]), local(averaged[1]), share)
         for mine, theirs in zip(local(copied[0]), local(copied[1]), strict=True):
             mine.copy_(theirs)
+
+    def _how(self, buffer: str) -> str:
+        """What is done with a buffer: an average of masks, which hold infinities, would be no number."""
+        return self.statistics if buffer.rpartition(".")[2] in RUNNING else "copy"
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers and the number of updates."""

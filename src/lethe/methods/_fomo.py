@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch.optim import Optimizer
 
 from lethe._check import LetheError, non_negative
 from lethe._check import fraction as check_fraction
-from lethe.consolidate import StableModel, Teacher, consistency_loss, recompute_statistics
+from lethe.consolidate import MeasuredStatistics, StableModel, Teacher, consistency_loss, recompute_statistics
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import selected_parameters
@@ -103,16 +104,17 @@ class FOMO:
         self.forgettings = 0
         self._epoch, self._forgot_at = -1, -1  # the epoch that began last, and that of the last forgetting
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
-        # What is recomputed after each epoch is copied before the first time, and then stays until the next.
-        statistics = "average" if o.stable_statistics == "average" else "copy"
+        self._recomputed = False
         self._span: Span | None = None  # while it is for the average to find its decay
         if decay is None and o.average == "phase":
             decay = 1.0 - 1.0 / o.average_phases
         elif decay is None:
             self._span = o.span(period)
             decay = self._span.decay
-        self._stable = StableModel(model, decay, stable, ramp=o.ramp, statistics=statistics)
+        self._stable = StableModel(model, decay, stable, ramp=o.ramp)
+        self._set_statistics()
         self._teacher = Teacher(self._stable.module)
+        self._measured = MeasuredStatistics(self._stable.module, model) if self._measures else None
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
         CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
         check_redraw(model, selected, o.reinit)
@@ -167,6 +169,7 @@ class FOMO:
             self._consolidate_phase(epoch)
             forgotten = self._forget(batches)
             self.forgettings, self._forgot_at = self.forgettings + 1, epoch
+            self._set_statistics()
         self._set_learning_rate()
         return forgotten
 
@@ -186,13 +189,15 @@ class FOMO:
         if self.forgettings == 0:
             return loss
         if self.consistency_weight > 0:
-            loss = self.consistency_weight * self._distance(logits, self._teacher.logits(x))
+            with nullcontext() if self._measured is None else self._measured.watch():
+                stable_logits = self._teacher.logits(x)
+            loss = self.consistency_weight * self._distance(logits, stable_logits)
         if self.options.clean_consistency > 0:
             if clean is None:
                 raise LetheError("clean_consistency needs the clean images: consistency(x, logits, clean).")
             with torch.no_grad():
-                stable_logits = self.stable(clean)
-            loss = loss + self.options.clean_consistency * self._distance(self.model(clean), stable_logits)
+                stable_clean = self.stable(clean)
+            loss = loss + self.options.clean_consistency * self._distance(self.model(clean), stable_clean)
         return loss
 
     def end_step(self) -> None:
@@ -201,6 +206,8 @@ class FOMO:
         self._teacher.forget()
         if self._span is not None:
             self._span.end_step()
+        if self._measured is not None:
+            self._measured.move()
         if self.options.average == "step" or (self.options.average == "stochastic" and self._draws_an_update()):
             self._stable.update(self.model)
 
@@ -220,7 +227,8 @@ class FOMO:
             if images is None:
                 raise LetheError("stable_statistics='recompute' needs images: end_epoch(epoch, images).")
             recompute_statistics(self.stable, images())
-            self._stable.statistics = "leave"
+            self._recomputed = True
+            self._set_statistics()
 
     def observe(self, accuracy: float) -> None:
         """Tell the automatic start the working model's validation accuracy, after the epoch that it was measured in.
@@ -238,7 +246,7 @@ class FOMO:
             "forgot_at": self._forgot_at,
             "epoch": self._epoch,
             "consolidated_for": self._consolidated_for,
-            "recomputed": self._stable.statistics == "leave",
+            "recomputed": self._recomputed,
             "schedule": self.schedule.state_dict(),
             "span": None if self._span is None else self._span.state_dict(),
             "generator": None if self.generator is None else self.generator.get_state(),
@@ -248,9 +256,9 @@ class FOMO:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
         self._stable.load_state_dict(state["stable"])
-        if self.options.stable_statistics == "recompute":
-            self._stable.statistics = "leave" if state.get("recomputed", False) else "copy"
+        self._recomputed = bool(state.get("recomputed", False))
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
+        self._set_statistics()
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])
             self._epoch, self._consolidated_for = int(state["epoch"]), int(state["consolidated_for"])
@@ -268,6 +276,20 @@ class FOMO:
             raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
         if self.generator is not None and state["generator"] is not None:
             self.generator.set_state(state["generator"])
+
+    @property
+    def _measures(self) -> bool:
+        """Whether the stable model's answers serve to measure its statistics; there are none without the loss."""
+        return self.options.stable_statistics == "measure" and self.consistency_weight > 0
+
+    def _set_statistics(self) -> None:
+        """What an update of the stable model does with its statistics, until they are measured and from then on."""
+        reading = self.options.stable_statistics
+        if reading == "recompute":
+            reading = "leave" if self._recomputed else "copy"
+        elif reading == "measure":
+            reading = "leave" if self._measures and self.forgettings else "average"
+        self._stable.statistics = reading
 
     def _set_learning_rate(self) -> None:
         """While relearning, whatever a schedule has set."""

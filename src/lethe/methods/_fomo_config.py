@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lethe.methods._fomo import FOMO
 
 READINGS = ("step", "stochastic", "phase")
-STABLE_STATISTICS = ("average", "copy", "recompute")
+STABLE_STATISTICS = ("measure", "average", "copy", "recompute")
 OWN = ("start", "auto_start", "period", "fraction", "decay", "consistency")
 """Options that FOMO itself takes by name; its start counts epochs, or is "auto"."""
 
@@ -85,9 +85,9 @@ class FOMOConfig:
     """Of a stochastic average (CURE: 0.2)."""
     ramp: str = "even"
     """How the decay grows: even (over the updates so far), slow ((1 + t)/(10 + t)), none."""
-    stable_statistics: str = "average"
-    """The stable model's batch norm statistics: average, copy, or recompute after each epoch by 1F an image, which is
-    what an average of weights that were forgotten needs."""
+    stable_statistics: str = "measure"
+    """The stable model's batch norm statistics: recompute after each epoch, by 1F an image; measure on what it is asked
+    for the consistency loss, for nothing (averaged until it is asked); average; or copy."""
     consistency: float = 1.0
     """Weight of the consistency loss on the images trained on, after the first forgetting."""
     clean_consistency: float = 0.0
