@@ -168,3 +168,19 @@ def test_squared_difference_of_probabilities():
         consistency_loss(logits, stable, distance="l2")
     with pytest.raises(ValueError, match="temperature must be above 0"):
         consistency_loss(logits, stable, temperature=0.0)
+
+
+@pytest.mark.parametrize("statistics", ["average", "copy", "leave"])
+def test_other_buffers_are_the_working_models(statistics):
+    working = nn.Sequential(nn.BatchNorm1d(2))
+    working.register_buffer("mask", torch.tensor([0.0, -torch.inf]))  # of which an average would be no number
+    working.register_buffer("positions", torch.tensor([1.0, 2.0]))
+    stable = StableModel(working, 0.5, statistics=statistics)
+    working.positions.add_(1.0)
+    for value in (1.0, 2.0):
+        working[0].running_mean.fill_(value)
+        stable.update(working)
+    assert torch.equal(stable.module.mask, working.mask)
+    assert torch.equal(stable.module.positions, working.positions)
+    expected = {"average": 1.5, "copy": 2.0, "leave": 0.0}[statistics]
+    assert stable.module[0].running_mean.tolist() == [expected] * 2

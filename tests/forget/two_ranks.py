@@ -142,7 +142,7 @@ def train(model, parts, stable=None, **options):
         with torch.no_grad():
             model(parts(0)[0][0])  # which leaves FSDP2's parameters gathered
     assert fomo.forgettings == 2
-    return dict(model.named_parameters()), dict(fomo.stable.named_parameters())
+    return dict(model.named_parameters()), fomo.stable.state_dict()
 
 
 def fomo_on_ranks(own_parts, can_shard):

@@ -237,6 +237,52 @@ def test_recomputed_statistics_stay_while_the_weights_move_also_in_a_resumed_run
     assert not torch.equal(averaged.stable[1].running_mean, mean)
 
 
+def test_statistics_are_averaged_until_the_stable_model_is_asked_and_measured_from_then_on():
+    model = network()
+    fomo, optimizer = make(model, start=1, stable_statistics="measure")
+    averaged, _ = make(model, start=1, stable_statistics="average")
+    for epoch in range(3):
+        fomo.begin_epoch(epoch)
+        for x, y in data(epoch):
+            before, shown = fomo.stable[1].running_mean.clone(), fomo.stable[0](x + 0.1).mean(0)
+            step(model, fomo, optimizer, x, y)
+            averaged.end_step()
+            if epoch == 0:
+                assert torch.equal(fomo.stable[1].running_mean, averaged.stable[1].running_mean)
+            else:
+                torch.testing.assert_close(fomo.stable[1].running_mean, before.lerp(shown, 0.1))
+    assert not torch.allclose(fomo.stable[1].running_mean, averaged.stable[1].running_mean)
+
+
+def test_without_a_consistency_loss_nothing_is_asked_and_statistics_are_averaged():
+    model = network()
+    fomo, optimizer = make(model, start=0, consistency=0.0, stable_statistics="measure")
+    averaged, _ = make(model, start=0, consistency=0.0, stable_statistics="average")
+    fomo.begin_epoch(0)
+    for x, y in data(0):
+        step(model, fomo, optimizer, x, y)
+        averaged.end_step()
+    assert torch.equal(fomo.stable[1].running_mean, averaged.stable[1].running_mean)
+
+
+def test_two_passes_of_a_step_are_measured_once():
+    model = network()
+    optimizer = lethe.AWP(model.parameters(), lr=0.1, gamma=0.01)
+    fomo = lethe.FOMO(model, optimizer, start=0, period=1)
+    x, y = data()[0]
+
+    def closure():
+        optimizer.zero_grad()
+        logits = model(x)
+        (F.cross_entropy(logits, y) + fomo.consistency(x, logits)).backward()
+
+    fomo.begin_epoch(0)
+    before, shown = fomo.stable[1].running_mean.clone(), fomo.stable[0](x).mean(0)
+    optimizer.step(closure)
+    fomo.end_step()
+    torch.testing.assert_close(fomo.stable[1].running_mean, before.lerp(shown, 0.1))
+
+
 def test_consistency_on_attacked_and_on_clean_images():
     model = network()
     fomo, optimizer = make(model, clean_consistency=3.0, distance="mse", temperature=2.0)
@@ -295,6 +341,8 @@ OPTIONS = [
     {"average": "phase", "decay": 0.5},
     {"start": "auto", "patience": 1, "criterion": "snip", "relearn_lr": 0.3},
     {"stable_statistics": "recompute", "reinit": "rewind", "clean_consistency": 1.0},
+    {"stable_statistics": "measure"},
+    {"stable_statistics": "average"},
 ]
 
 

@@ -31,7 +31,7 @@ class MeasuredStatistics:
 
     def __init__(self, network: nn.Module, model: nn.Module) -> None:
         self._norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
-        self._sums: dict[nn.Module, Tensor] = {}
+        self._seen: dict[nn.Module, list[Tensor]] = {}
         parallel = isinstance(model, nn.parallel.DistributedDataParallel)
         self._ranks = parallel or any(sharded(p) for p in model.parameters())
         self._group: Any = model.process_group if parallel else None
@@ -48,32 +48,43 @@ class MeasuredStatistics:
 
     def move(self) -> None:
         """Move the statistics towards what was seen since the last call, if anything was."""
-        if not self._sums:
+        if not self._seen:
             return
-        sums = list(self._sums.values())
-        if self._ranks:
-            together = torch.cat(sums)
-            torch.distributed.all_reduce(together, group=self._group)
-            sums = list(torch.split(together, [len(s) for s in sums]))
-        for norm, of_norm in zip(self._sums, sums, strict=True):
-            _move(norm, of_norm)
-        self._sums.clear()
+        norms, here = list(self._seen), [_together(torch.stack(parts)) for parts in self._seen.values()]
+        self._seen.clear()
+        for norm, moments in zip(norms, self._of_all_ranks(here), strict=True):
+            _move(norm, moments)
 
-    def _add(self, norm: Any, shown: tuple[Any, ...]) -> None:
-        """Sums over images and places, around the running mean, which is near and the same on all ranks."""
+    def _add(self, norm: nn.Module, shown: tuple[Any, ...]) -> None:
         x: Tensor = shown[0].detach()
         wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
         variance, mean = torch.var_mean(wide, [at for at in range(x.ndim) if at != 1], correction=0)
-        count, off = x.numel() // x.shape[1], mean - norm.running_mean
-        sums = torch.cat((count * off, count * (variance + off.square()), off.new_full((1,), count)))
-        self._sums[norm] = self._sums[norm] + sums if norm in self._sums else sums
+        count = mean.new_full((1,), x.numel() // x.shape[1])
+        self._seen.setdefault(norm, []).append(torch.cat((mean, variance, count)))
+
+    def _of_all_ranks(self, here: list[Tensor]) -> list[Tensor]:
+        if not self._ranks:
+            return here
+        mine = torch.cat(here)
+        ranks = [torch.empty_like(mine) for _ in range(torch.distributed.get_world_size(self._group))]
+        torch.distributed.all_gather(ranks, mine, group=self._group)
+        return [_together(parts) for parts in torch.split(torch.stack(ranks), [len(own) for own in here], dim=1)]
+
+
+def _together(parts: Tensor) -> Tensor:
+    """The mean, variance and count of all from those of parts: (parts, 2 · channels + 1) to one row."""
+    channels, counts = parts.shape[1] // 2, parts[:, -1:]
+    means, variances = parts[:, :channels], parts[:, channels:-1]
+    share = counts / counts.sum()
+    mean = (share * means).sum(0)
+    variance = (share * (variances + (means - mean).square())).sum(0)
+    return torch.cat((mean, variance, counts.sum(0)))
 
 
 @torch.no_grad()
-def _move(norm: Any, sums: Tensor) -> None:
-    count, channels = sums[-1], len(sums) // 2
-    off = sums[:channels] / count
-    variance = (sums[channels:-1] / count - off.square()) * (count / (count - 1).clamp(min=1))
+def _move(norm: Any, moments: Tensor) -> None:
+    channels, count = len(moments) // 2, moments[-1]
+    unbiased = moments[channels:-1] * (count / (count - 1).clamp(min=1))
     share = MOMENTUM if norm.momentum is None else norm.momentum
-    norm.running_mean.add_((share * off).to(norm.running_mean.dtype))
-    norm.running_var.lerp_(variance.to(norm.running_var.dtype), share)
+    norm.running_mean.lerp_(moments[:channels].to(norm.running_mean.dtype), share)
+    norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), share)

@@ -1,0 +1,110 @@
+"""Batch norm's statistics are measured while the stable model answers, and its answers stay what they were."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from lethe.consolidate import MeasuredStatistics
+
+
+def ask(measured, network, *batches):
+    with measured.watch(), torch.no_grad():
+        return [network(x) for x in batches]
+
+
+def test_by_hand():
+    norm = nn.BatchNorm1d(1).eval()
+    measured = MeasuredStatistics(norm, norm)
+    ask(measured, norm, torch.tensor([[0.0], [2.0]]), torch.tensor([[4.0], [6.0]]))
+    assert norm.running_mean.item() == 0.0  # within a step they stay
+    measured.move()
+    assert norm.running_mean.item() == pytest.approx(0.1 * 3.0)  # from 0 a tenth of the way to the mean of 0, 2, 4, 6
+    assert norm.running_var.item() == pytest.approx(0.9 * 1.0 + 0.1 * 20 / 3)  # (9 + 1 + 1 + 9) / 3
+    assert norm.num_batches_tracked == 0
+    before = norm.running_mean.clone()
+    measured.move()  # nothing was seen since
+    norm(torch.ones(3, 1))  # nor does it count what it is shown elsewhere
+    measured.move()
+    assert torch.equal(norm.running_mean, before)
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize(
+    ("norm", "shape"), [(nn.BatchNorm1d, (9, 4)), (nn.BatchNorm1d, (9, 4, 5)), (nn.BatchNorm2d, (9, 4, 3, 2))]
+)
+def test_a_layer_moves_as_it_would_in_training(norm, shape, momentum):
+    layer = norm(4, momentum=momentum)
+    layer.running_mean.copy_(torch.tensor([-2.0, 0.0, 1.0, 30.0]))
+    trained, x = copy.deepcopy(layer), 3 * torch.randn(shape, generator=torch.Generator().manual_seed(0)) + 1
+    measured = MeasuredStatistics(layer.eval(), layer)
+    ask(measured, layer, x)
+    measured.move()
+    trained.train()(x)
+    torch.testing.assert_close(layer.running_mean, trained.running_mean)
+    torch.testing.assert_close(layer.running_var, trained.running_var)
+
+
+@given(cut=st.integers(1, 15), shift=st.floats(-50, 50), seed=st.integers(0, 99))
+def test_parts_of_a_batch_count_as_the_whole(cut, shift, seed):
+    x = torch.randn(16, 3, 2, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift
+    found = []
+    for parts in ([x], [x[:cut], x[cut:]]):
+        norm = nn.BatchNorm1d(3).double().eval()
+        measured = MeasuredStatistics(norm, norm)
+        ask(measured, norm, *parts)
+        measured.move()
+        found.append(torch.cat((norm.running_mean, norm.running_var)))
+    torch.testing.assert_close(*found)
+
+
+def test_answers_do_not_change_and_inner_layers_see_what_the_answer_is_made_of():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 4), nn.BatchNorm1d(4)).eval()
+    network[1].running_mean.fill_(0.7)
+    measured, x = MeasuredStatistics(network, network), torch.randn(20, 5)
+    expected, inner = network(x), network[:4](x)
+    (answer,) = ask(measured, network, x)
+    assert torch.equal(answer, expected)
+    measured.move()
+    torch.testing.assert_close(network[4].running_mean, 0.1 * inner.mean(0))
+    torch.testing.assert_close(network[4].running_var, 0.9 + 0.1 * inner.var(0))
+    assert not network[1].training
+    assert not network[1]._forward_pre_hooks
+
+
+def test_half_precision_is_measured_in_single():
+    norm = nn.BatchNorm1d(2, momentum=1.0).eval()
+    measured, x = MeasuredStatistics(norm, norm), (torch.randn(4000, 2) + 20).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ask(measured, norm, x)
+    measured.move()
+    assert norm.running_var.dtype == torch.float32
+    torch.testing.assert_close(norm.running_mean, x.float().mean(0))
+    torch.testing.assert_close(norm.running_var, x.float().var(0))
+
+
+def test_a_layer_without_momentum_moves_by_a_tenth_and_one_value_has_no_variance_to_divide():
+    norm = nn.BatchNorm1d(1, momentum=None).eval()
+    measured = MeasuredStatistics(norm, norm)
+    ask(measured, norm, torch.full((1, 1), 5.0))
+    measured.move()
+    assert norm.running_mean.item() == pytest.approx(0.5)
+    assert norm.running_var.item() == pytest.approx(0.9)
+
+
+def test_networks_without_statistics_are_left_alone():
+    for network in (nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False), nn.GroupNorm(1, 3)):
+        measured = MeasuredStatistics(network.eval(), network)
+        ask(measured, network, torch.randn(4, 3))
+        measured.move()
+
+
+def test_hooks_go_away_after_an_error():
+    norm = nn.BatchNorm1d(2).eval()
+    with pytest.raises(ValueError, match="expected"):
+        ask(MeasuredStatistics(norm, norm), norm, torch.ones(2, 2, 2, 2))
+    assert not norm._forward_pre_hooks
