@@ -19,7 +19,7 @@ from lethe.optim import SGDConfig
 from lethe.recipes import TRAIN_RECIPES
 
 EPOCHS = 3
-KINDS = ("at", "fomo", "amp", "trades", "awp")
+KINDS = ("at", "fomo", "fomo, measured", "amp", "trades", "awp")
 
 
 class Double(nn.Module):
@@ -33,7 +33,9 @@ class Double(nn.Module):
         return self.network(images.double())
 
 
-def recipe(kind, **compute):
+def recipe(name, **compute):
+    name, _, measured = name.partition(", ")
+    kind = TRAIN_RECIPES[name]
     cls = type("Double" + kind.__name__, (kind,), {"network": lambda self, splits: Double(kind.network(self, splits))})
     sections = {
         "run": RunConfig(device="cpu"),
@@ -48,13 +50,14 @@ def recipe(kind, **compute):
     if "attack" in fields:
         sections["attack"] = replace(kind().attack, steps=3)
     if "fomo" in fields:
-        sections["fomo"] = FOMOConfig(start=0.34, period=1, fraction=0.1, stable_statistics="recompute")
+        reading = "measure" if measured else "recompute"
+        sections["fomo"] = FOMOConfig(start=0.34, period=1, fraction=0.1, stable_statistics=reading)
     return cls(**sections)
 
 
-def train(kind, together, **compute):
+def train(name, together, **compute):
     """The training after some epochs, the records, and the robust accuracy of both models."""
-    made = recipe(kind, **compute)
+    made = recipe(name, **compute)
     splits = load(made.data)
     training = made.build(splits, together)
     records = [train_epoch(training, splits.train, batch_size=made.schedule.batch_size) for _ in range(EPOCHS)]
@@ -91,8 +94,8 @@ def same_on_all_ranks(state):
 def main():
     groups = {strategy: processes(torch.device("cpu"), 2, strategy) for strategy in ("ddp", "fsdp2")}
     for name, (strategy, together) in itertools.product(KINDS, groups.items()):
-        alone, records, accuracies = train(TRAIN_RECIPES[name], Processes())
-        training, found, measured = train(TRAIN_RECIPES[name], together, strategy=strategy)
+        alone, records, accuracies = train(name, Processes())
+        training, found, measured = train(name, together, strategy=strategy)
         states = [
             {part: t.state_dict()[part] for part in ("model", "optimizer", "method", "generators")}
             for t in (training, alone)
@@ -107,12 +110,12 @@ def main():
             same_on_all_ranks(whole(training.method.stable.state_dict()))
     # What is not one process's result must still be the same in both.
     for compute in ({"sync_batch_norm": False}, {"accumulate": 3}, {"sync_batch_norm": False, "accumulate": 20}):
-        training, _, _ = train(TRAIN_RECIPES["fomo"], groups["ddp"], **compute)
+        training, _, _ = train("fomo, measured", groups["ddp"], **compute)
         for model in (training.model, training.method.stable):
             same_on_all_ranks(model.state_dict())
         if groups["ddp"].first:
             print(f"fomo, {compute}: the ranks agree", flush=True)
-    apart, _, _ = train(TRAIN_RECIPES["amp"], groups["ddp"], apart=True)
+    apart, _, _ = train("amp", groups["ddp"], apart=True)
     same_on_all_ranks(apart.model.state_dict())
     dist.destroy_process_group()
 

@@ -25,15 +25,16 @@ class MeasuredStatistics:
 
     Args:
         network: the averaged network.
-        model: the working network. Within DistributedDataParallel, or sharded by FSDP2, what all ranks are shown counts
-            as one batch; every rank then has to be asked in the same steps.
+        model: the working network. Within DistributedDataParallel, sharded by FSDP2, or where batch norm itself sees
+            the batch of all ranks, what all are shown counts as one batch; each then has to be asked in the same steps.
     """
 
     def __init__(self, network: nn.Module, model: nn.Module) -> None:
         self._norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
         self._seen: dict[nn.Module, list[Tensor]] = {}
         parallel = isinstance(model, nn.parallel.DistributedDataParallel)
-        self._ranks = parallel or any(sharded(p) for p in model.parameters())
+        together = parallel or any(sharded(p) for p in model.parameters()) or any(map(_sees_all, self._norms))
+        self._ranks = together and torch.distributed.is_available() and torch.distributed.is_initialized()
         self._group: Any = model.process_group if parallel else None
 
     @contextmanager
@@ -69,6 +70,11 @@ class MeasuredStatistics:
         ranks = [torch.empty_like(mine) for _ in range(torch.distributed.get_world_size(self._group))]
         torch.distributed.all_gather(ranks, mine, group=self._group)
         return [_together(parts) for parts in torch.split(torch.stack(ranks), [len(own) for own in here], dim=1)]
+
+
+def _sees_all(norm: nn.Module) -> bool:
+    """Whether a layer's statistics are those of all ranks in training: torch's, or one that says so."""
+    return isinstance(norm, nn.SyncBatchNorm) or bool(getattr(norm, "whole_batch", False))
 
 
 def _together(parts: Tensor) -> Tensor:

@@ -36,6 +36,9 @@ def synchronise_batch_norm(model: nn.Module) -> nn.Module:
 class _WholeBatch(_BatchNorm):
     """Statistics over all processes while training; in evaluation mode the usual batch norm."""
 
+    whole_batch = True
+    """By which whoever measures statistics knows it (:class:`lethe.consolidate.MeasuredStatistics`)."""
+
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training or self.running_mean is None):
             return super().forward(x)

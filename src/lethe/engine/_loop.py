@@ -64,6 +64,8 @@ def train_epoch(
         t.compute.align(t.model)
         t.scheduler.step()
         t.method.end_step()
+        if t.method.stable is not None:
+            t.compute.align(t.method.stable)
         progress.loss += loss
         progress.correct += correct
         progress.seen += total
