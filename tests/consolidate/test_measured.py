@@ -4,10 +4,12 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from lethe import FOMO
 from lethe.consolidate import MeasuredStatistics
 
 
@@ -108,3 +110,43 @@ def test_hooks_go_away_after_an_error():
     with pytest.raises(ValueError, match="expected"):
         ask(MeasuredStatistics(norm, norm), norm, torch.ones(2, 2, 2, 2))
     assert not norm._forward_pre_hooks
+
+
+def forgets_and_learns(network, loss_of=lambda function: function):
+    """The running mean of FOMO's stable model after some epochs, in which it was also asked elsewhere."""
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    fomo = FOMO(network, optimizer, start=1, period=2, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+
+    def loss(x, y):
+        logits = network(x)
+        return F.cross_entropy(logits, y) + fomo.consistency(x, logits)
+
+    loss = loss_of(loss)
+    for epoch in range(3):
+        fomo.begin_epoch(epoch)
+        for _ in range(2):
+            x, y = torch.randn(8, 3, generator=generator), torch.randint(2, (8,), generator=generator)
+            optimizer.zero_grad()
+            loss(x, y).backward()
+            optimizer.step()
+            fomo.end_step()
+        with torch.no_grad():
+            fomo.stable(x)
+    return next(module.running_mean for module in fomo.stable.modules() if isinstance(module, nn.BatchNorm1d))
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # dynamo's own look at it
+@pytest.mark.parametrize("how", ["network", "in place", "loss"])
+def test_compiled_networks_are_measured_too(how):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Tanh(), nn.Linear(4, 2))
+    expected, compiled = forgets_and_learns(copy.deepcopy(network)), network
+    options = {}
+    if how == "network":
+        compiled = torch.compile(network, backend="eager")
+    elif how == "in place":
+        network.compile(backend="eager")
+    else:
+        options = {"loss_of": lambda loss: torch.compile(loss, backend="eager")}
+    torch.testing.assert_close(forgets_and_learns(compiled, **options), expected)

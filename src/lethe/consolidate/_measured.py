@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -42,7 +43,8 @@ class MeasuredStatistics:
         """What the network is shown within this context counts."""
         hooks = [norm.register_forward_pre_hook(self._add) for norm in self._norms]
         try:
-            yield
+            with _as_written():
+                yield
         finally:
             for hook in hooks:
                 hook.remove()
@@ -70,6 +72,15 @@ class MeasuredStatistics:
         ranks = [torch.empty_like(mine) for _ in range(torch.distributed.get_world_size(self._group))]
         torch.distributed.all_gather(ranks, mine, group=self._group)
         return [_together(parts) for parts in torch.split(torch.stack(ranks), [len(own) for own in here], dim=1)]
+
+
+def _as_written() -> AbstractContextManager[object]:
+    """Nothing compiled is run: it was compiled without hooks, perhaps, and does not look for them again."""
+    as_written: AbstractContextManager[object] = nullcontext()
+    if "torch._dynamo" in sys.modules and not torch.compiler.is_compiling():
+        with suppress(RuntimeError):  # within a compiled function, which sees the hooks
+            as_written = torch.compiler.set_stance("force_eager")
+    return as_written
 
 
 def _sees_all(norm: nn.Module) -> bool:
