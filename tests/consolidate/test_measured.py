@@ -14,8 +14,8 @@ from lethe.consolidate import MeasuredStatistics
 
 
 def ask(measured, network, *batches):
-    with measured.watch(), torch.no_grad():
-        return [network(x) for x in batches]
+    with torch.no_grad():
+        return [measured.ask(lambda x=x: network(x)) for x in batches]
 
 
 def test_by_hand():
@@ -98,11 +98,74 @@ def test_a_layer_without_momentum_moves_by_a_tenth_and_one_value_has_no_variance
     assert norm.running_var.item() == pytest.approx(0.9)
 
 
-def test_networks_without_statistics_are_left_alone():
-    for network in (nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False), nn.GroupNorm(1, 3)):
-        measured = MeasuredStatistics(network.eval(), network)
-        ask(measured, network, torch.randn(4, 3))
+@pytest.mark.parametrize(
+    "network", [nn.Linear(3, 3), nn.BatchNorm1d(3, track_running_stats=False), nn.InstanceNorm1d(3, momentum=0.5)]
+)
+def test_what_is_no_batch_norm_with_statistics_is_left_alone(network):
+    measured = MeasuredStatistics(network.eval(), network)
+    before = copy.deepcopy(network.state_dict())
+    ask(measured, network, torch.randn(4, 3, 2) if isinstance(network, nn.InstanceNorm1d) else torch.randn(4, 3))
+    assert measured.move() == frozenset()
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+class Branches(nn.Module):
+    """One norm for each kind of images, as some adversarial training has it, called by keyword."""
+
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList([nn.BatchNorm1d(3), nn.BatchNorm1d(3, momentum=0.5)])
+
+    def forward(self, x, branches=(0,)):
+        return sum(self.norms[branch](input=x) for branch in branches)
+
+
+def test_layers_that_are_not_shown_anything_stay_and_the_moved_are_named():
+    network = Branches().eval()
+    measured, x = MeasuredStatistics(network, network), torch.randn(5, 3) + 2
+    ask(measured, network, x)
+    assert measured.move() == {id(network.norms[0].running_mean), id(network.norms[0].running_var)}
+    assert network.norms[1].running_mean.tolist() == [0.0] * 3
+    with torch.no_grad():
+        measured.ask(lambda: network(x, (0, 1)))
+        measured.ask(lambda: network(3 * x, (1,)))  # the two saw different numbers of batches
+    measured.move()
+    both = torch.cat((x, 3 * x))
+    torch.testing.assert_close(network.norms[0].running_mean, 0.1 * x.mean(0) + 0.9 * 0.1 * x.mean(0))
+    torch.testing.assert_close(network.norms[1].running_mean, 0.5 * both.mean(0))
+    torch.testing.assert_close(network.norms[1].running_var, 0.5 + 0.5 * both.var(0))
+
+
+def test_layers_that_are_frozen_in_the_working_network_are_left_alone():
+    working = nn.Sequential(nn.BatchNorm1d(2), nn.BatchNorm1d(2))
+    network = copy.deepcopy(working).eval()
+    working[0].eval()
+    measured = MeasuredStatistics(network, working)
+    ask(measured, network, torch.randn(6, 2) + 1)
+    assert measured.move() == {id(network[1].running_mean), id(network[1].running_var)}
+
+
+def test_an_empty_batch_changes_nothing():
+    norm, alone = nn.BatchNorm1d(2).eval(), nn.BatchNorm1d(2).eval()
+    x = torch.randn(4, 2)
+    for layer, batches in ((norm, (x[:0], x)), (alone, (x,))):
+        measured = MeasuredStatistics(layer, layer)
+        ask(measured, layer, *batches)
         measured.move()
+        ask(measured, layer, x[:0])
+        measured.move()
+    assert torch.equal(norm.running_mean, alone.running_mean)
+    assert torch.equal(norm.running_var, alone.running_var)
+
+
+def test_what_was_seen_can_be_let_go():
+    norm = nn.BatchNorm1d(2).eval()
+    measured = MeasuredStatistics(norm, norm)
+    ask(measured, norm, torch.full((3, 2), torch.nan))
+    measured.forget()
+    assert measured.move() == frozenset()
+    assert norm.running_mean.tolist() == [0.0, 0.0]
 
 
 def test_hooks_go_away_after_an_error():
@@ -112,10 +175,10 @@ def test_hooks_go_away_after_an_error():
     assert not norm._forward_pre_hooks
 
 
-def forgets_and_learns(network, loss_of=lambda function: function):
+def forgets_and_learns(network, loss_of=lambda function: function, **options):
     """The running mean of FOMO's stable model after some epochs, in which it was also asked elsewhere."""
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
-    fomo = FOMO(network, optimizer, start=1, period=2, generator=torch.Generator().manual_seed(0))
+    fomo = FOMO(network, optimizer, start=1, period=2, generator=torch.Generator().manual_seed(0), **options)
     generator = torch.Generator().manual_seed(1)
 
     def loss(x, y):
@@ -149,4 +212,7 @@ def test_compiled_networks_are_measured_too(how):
         network.compile(backend="eager")
     else:
         options = {"loss_of": lambda loss: torch.compile(loss, backend="eager")}
+        forgets_and_learns(
+            copy.deepcopy(network), **options, stable_statistics="average"
+        )  # the same code, without hooks
     torch.testing.assert_close(forgets_and_learns(compiled, **options), expected)

@@ -1,6 +1,7 @@
 """Run by test_two_ranks.py under torchrun with two gloo ranks: forgetting under DDP and FSDP2 against one process."""
 
 import copy
+from functools import partial
 
 import torch
 import torch.distributed as dist
@@ -12,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 import lethe
 from lethe import forget
 from lethe._launched import leave
-from lethe.consolidate import StableModel
+from lethe.consolidate import MeasuredStatistics, StableModel
 from lethe.forget import CRITERIA, Wanted
 
 
@@ -160,6 +161,23 @@ def fomo_on_ranks(own_parts, can_shard):
             same(f"FSDP2, FOMO {options}, {part}", found, wanted, 1e-9)
 
 
+def measured():
+    """Statistics are those of what all ranks are shown, in parts of any length."""
+    parts = [x[: 5 + 3 * rank] for rank, (x, _) in enumerate(batches())]
+    for wrap, name in ((DistributedDataParallel, "DDP"), (nn.SyncBatchNorm.convert_sync_batchnorm, "sync")):
+        alone, stable = network().eval(), network().eval()
+        expected = MeasuredStatistics(alone, alone)
+        found = MeasuredStatistics(
+            nn.SyncBatchNorm.convert_sync_batchnorm(stable) if name == "sync" else stable, wrap(network())
+        )
+        for x in parts:
+            expected.ask(partial(alone, x))
+        found.ask(partial(stable, parts[dist.get_rank()]))
+        expected.move()
+        found.move()
+        same(f"statistics measured, {name}", stable.state_dict(), alone.state_dict(), 1e-12)
+
+
 def main():
     dist.init_process_group("gloo")
     rank = dist.get_rank()
@@ -169,6 +187,7 @@ def main():
 
     can_shard = hasattr(torch.cpu.Stream, "record_event")  # torch 2.6 cannot shard on the CPU
     ddp(own)
+    measured()
     if can_shard:
         fsdp(own)
         try:

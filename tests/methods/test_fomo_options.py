@@ -279,8 +279,62 @@ def test_two_passes_of_a_step_are_measured_once():
     fomo.begin_epoch(0)
     before, shown = fomo.stable[1].running_mean.clone(), fomo.stable[0](x).mean(0)
     optimizer.step(closure)
+    assert [len(seen) for seen in fomo._measured._seen.values()] == [1]
     fomo.end_step()
     torch.testing.assert_close(fomo.stable[1].running_mean, before.lerp(shown, 0.1))
+
+
+def test_what_is_not_measured_is_averaged():
+    """A loop that does not ask for the consistency loss, and questions outside of training."""
+    model = network()
+    fomo, optimizer = make(model, start=0, stable_statistics="measure")
+    averaged, _ = make(model, start=0, stable_statistics="average")
+    fomo.begin_epoch(0)
+    for x, y in data(0):
+        with torch.no_grad():
+            fomo.consistency(x + 5, model(x + 5))  # a validation loss, say; it moves the working statistics alone
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        fomo.end_step()
+        averaged.end_step()
+    assert torch.equal(fomo.stable[1].running_mean, averaged.stable[1].running_mean)
+    assert torch.equal(fomo.stable[1].running_var, averaged.stable[1].running_var)
+
+
+def test_statistics_of_clean_images_are_measured_where_there_are_no_others():
+    model = network()
+    fomo, optimizer = make(model, start=0, consistency=0.0, clean_consistency=1.0)
+    fomo.begin_epoch(0)
+    x, y = data(0)[0]
+    before, shown = fomo.stable[1].running_mean.clone(), fomo.stable[0](x).mean(0)
+    step(model, fomo, optimizer, x, y)
+    torch.testing.assert_close(fomo.stable[1].running_mean, before.lerp(shown, 0.1))
+
+
+def test_a_phase_that_is_consolidated_moves_the_statistics_with_the_weights():
+    model = network()
+    fomo, optimizer = make(model, start=1, period=2, average="phase", decay=0.5, ramp="none")
+    train(model, fomo, optimizer, range(2))
+    fomo.begin_epoch(2)
+    for x, y in data(2):
+        step(model, fomo, optimizer, x, y)
+    weights, mean = fomo.stable[0].weight.clone(), fomo.stable[1].running_mean.clone()
+    fomo.end_epoch(2)
+    torch.testing.assert_close(fomo.stable[0].weight, weights.lerp(model[0].weight, 0.5))
+    torch.testing.assert_close(fomo.stable[1].running_mean, mean.lerp(model[1].running_mean, 0.5))
+
+
+def test_loading_a_state_lets_go_of_what_was_seen():
+    model = network()
+    fomo, optimizer = make(model, start=0)
+    fomo.begin_epoch(0)
+    saved = copy.deepcopy(fomo.state_dict())
+    x, y = data(0)[0]
+    fomo.consistency(x * torch.nan, model(x))
+    fomo.load_state_dict(saved)
+    step(model, fomo, optimizer, x, y)
+    assert fomo.stable[1].running_mean.isfinite().all()
 
 
 def test_consistency_on_attacked_and_on_clean_images():

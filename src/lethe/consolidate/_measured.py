@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from lethe._shards import sharded
+from lethe._shards import sharded, unwrapped
 
 MOMENTUM = 0.1
 """Of a layer that has none of its own."""
@@ -22,86 +20,119 @@ class MeasuredStatistics:
 
     What the network answers does not change by being watched: it normalises by its running statistics. These are
     moved once a step, by each layer's own momentum, towards the mean and the unbiased variance of all that the layer
-    was shown in this step. That needs no pass of its own where the network is asked anyway.
+    was shown in this step. That needs no pass of its own where the network is asked anyway; while it is, it runs as
+    it is written, not compiled.
+
+    Layers that are not shown anything are left alone, and so are those whose counterpart in the working network is in
+    evaluation mode: frozen.
 
     Args:
         network: the averaged network.
         model: the working network. Within DistributedDataParallel, sharded by FSDP2, or where batch norm itself sees
-            the batch of all ranks, what all are shown counts as one batch; each then has to be asked in the same steps.
+            the batch of all ranks, what all are shown counts as one batch, and :meth:`move` is a collective call: each
+            rank has to ask in the same steps.
     """
 
     def __init__(self, network: nn.Module, model: nn.Module) -> None:
-        self._norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
-        self._seen: dict[nn.Module, list[Tensor]] = {}
-        parallel = isinstance(model, nn.parallel.DistributedDataParallel)
-        together = parallel or any(sharded(p) for p in model.parameters()) or any(map(_sees_all, self._norms))
-        self._ranks = together and torch.distributed.is_available() and torch.distributed.is_initialized()
-        self._group: Any = model.process_group if parallel else None
+        working = dict(unwrapped(model).named_modules())
+        self._working = {  # the counterpart of each norm of the averaged network
+            norm: working.get(name, norm)
+            for name, norm in network.named_modules()
+            if isinstance(norm, _BatchNorm) and norm.running_mean is not None
+        }
+        self._model = model
+        self._seen: dict[
+            nn.Module, list[Tensor]
+        ] = {}  # rows of means, variances and counts, for each time it was shown
 
-    @contextmanager
-    def watch(self) -> Iterator[None]:
-        """What the network is shown within this context counts."""
-        hooks = [norm.register_forward_pre_hook(self._add) for norm in self._norms]
+    def ask(self, question: Callable[[], Tensor]) -> Tensor:
+        """The answer of ``question``, which asks the network; what its layers are shown counts."""
+        from lethe.consolidate._as_written import as_written
+
+        layers = [norm for norm, working in self._working.items() if working is norm or working.training]
+        hooks = [layer.register_forward_pre_hook(self._add, with_kwargs=True) for layer in layers]
         try:
-            with _as_written():
-                yield
+            return as_written(question)
         finally:
             for hook in hooks:
                 hook.remove()
 
-    def move(self) -> None:
-        """Move the statistics towards what was seen since the last call, if anything was."""
-        if not self._seen:
-            return
-        norms, here = list(self._seen), [_together(torch.stack(parts)) for parts in self._seen.values()]
+    @torch.no_grad()
+    def move(self) -> frozenset[int]:
+        """Move the statistics towards what was seen since the last call.
+
+        Returns:
+            The ``id`` of each buffer that was moved.
+        """
+        norms: list[Any] = [norm for norm in self._working if norm in self._seen]
+        if not norms:
+            return frozenset()
+        parts = max(len(rows) for rows in self._seen.values())
+        here = torch.stack([torch.cat([self._part(norm, at) for norm in norms], dim=1) for at in range(parts)])
+        self.forget()
+        means, variances, counts = self._over_ranks(_together(here))
+        unbiased = variances * counts / (counts - 1).clamp(min=1)
+        share = _momenta(norms, means) * (counts > 0)
+        moved = []
+        for name, new in (("running_mean", means), ("running_var", unbiased)):
+            buffers: list[Tensor] = [getattr(norm, name) for norm in norms]
+            old = torch.cat([buffer.to(new.device) for buffer in buffers])
+            torch._foreach_copy_(buffers, list(torch.split(old.lerp(new, share), [len(b) for b in buffers])))
+            moved += buffers
+        return frozenset(map(id, moved))
+
+    def forget(self) -> None:
+        """Let go of what was seen."""
         self._seen.clear()
-        for norm, moments in zip(norms, self._of_all_ranks(here), strict=True):
-            _move(norm, moments)
 
-    def _add(self, norm: nn.Module, shown: tuple[Any, ...]) -> None:
-        x: Tensor = shown[0].detach()
-        wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-        variance, mean = torch.var_mean(wide, [at for at in range(x.ndim) if at != 1], correction=0)
-        count = mean.new_full((1,), x.numel() // x.shape[1])
-        self._seen.setdefault(norm, []).append(torch.cat((mean, variance, count)))
+    def _add(self, norm: Any, shown: tuple[Any, ...], named: dict[str, Any]) -> None:
+        x: Tensor = (shown[0] if shown else next(iter(named.values()))).detach()
+        first = next(iter(self._working)).running_mean
+        if x.numel() == 0:  # it was asked, as on other ranks, but there is nothing to see
+            rows = x.new_zeros((3, len(norm.running_mean)))
+        else:
+            wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+            variance, mean = torch.var_mean(wide, [at for at in range(x.ndim) if at != 1], correction=0)
+            rows = torch.stack((mean, variance, torch.full_like(mean, x.numel() // x.shape[1])))
+        self._seen.setdefault(norm, []).append(rows.to(first))
 
-    def _of_all_ranks(self, here: list[Tensor]) -> list[Tensor]:
-        if not self._ranks:
+    def _part(self, norm: nn.Module, at: int) -> Tensor:
+        """What a layer was shown at this time, or nothing: some are shown things more often than others."""
+        rows = self._seen[norm]
+        return rows[at] if at < len(rows) else torch.zeros_like(rows[0])
+
+    def _over_ranks(self, here: Tensor) -> Tensor:
+        parallel = next((m for m in self._model.modules() if isinstance(m, nn.parallel.DistributedDataParallel)), None)
+        aware = [norm for norm in self._working if _sees_all(norm)]
+        if parallel is None and not aware and not any(sharded(p) for p in self._model.parameters()):
             return here
-        mine = torch.cat(here)
-        ranks = [torch.empty_like(mine) for _ in range(torch.distributed.get_world_size(self._group))]
-        torch.distributed.all_gather(ranks, mine, group=self._group)
-        return [_together(parts) for parts in torch.split(torch.stack(ranks), [len(own) for own in here], dim=1)]
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return here
+        group: Any = None  # which is all of them
+        if parallel is not None or aware:
+            group = getattr(parallel or aware[0], "process_group", None)
+        ranks = [torch.empty_like(here) for _ in range(torch.distributed.get_world_size(group))]
+        torch.distributed.all_gather(ranks, here, group=group)
+        return _together(torch.stack(ranks))
 
 
-def _as_written() -> AbstractContextManager[object]:
-    """Nothing compiled is run: it was compiled without hooks, perhaps, and does not look for them again."""
-    as_written: AbstractContextManager[object] = nullcontext()
-    if "torch._dynamo" in sys.modules and not torch.compiler.is_compiling():
-        with suppress(RuntimeError):  # within a compiled function, which sees the hooks
-            as_written = torch.compiler.set_stance("force_eager")
-    return as_written
+def _together(parts: Tensor) -> Tensor:
+    """Means, variances and counts of all that the parts saw: (parts, 3, channels) to (3, channels)."""
+    means, variances, counts = parts.unbind(1)
+    total = counts.sum(0)
+    share = counts / total.clamp(min=1)
+    mean = (share * means).sum(0)
+    return torch.stack((mean, (share * (variances + (means - mean).square())).sum(0), total))
+
+
+def _momenta(norms: list[Any], like: Tensor) -> Tensor:
+    """How far each channel moves."""
+    found = [MOMENTUM if norm.momentum is None else norm.momentum for norm in norms]
+    if len(set(found)) == 1:
+        return torch.full_like(like, found[0])
+    return torch.cat([like.new_full((norm.num_features,), m) for norm, m in zip(norms, found, strict=True)])
 
 
 def _sees_all(norm: nn.Module) -> bool:
     """Whether a layer's statistics are those of all ranks in training: torch's, or one that says so."""
     return isinstance(norm, nn.SyncBatchNorm) or bool(getattr(norm, "whole_batch", False))
-
-
-def _together(parts: Tensor) -> Tensor:
-    """The mean, variance and count of all from those of parts: (parts, 2 · channels + 1) to one row."""
-    channels, counts = parts.shape[1] // 2, parts[:, -1:]
-    means, variances = parts[:, :channels], parts[:, channels:-1]
-    share = counts / counts.sum()
-    mean = (share * means).sum(0)
-    variance = (share * (variances + (means - mean).square())).sum(0)
-    return torch.cat((mean, variance, counts.sum(0)))
-
-
-@torch.no_grad()
-def _move(norm: Any, moments: Tensor) -> None:
-    channels, count = len(moments) // 2, moments[-1]
-    unbiased = moments[channels:-1] * (count / (count - 1).clamp(min=1))
-    share = MOMENTUM if norm.momentum is None else norm.momentum
-    norm.running_mean.lerp_(moments[:channels].to(norm.running_mean.dtype), share)
-    norm.running_var.lerp_(unbiased.to(norm.running_var.dtype), share)

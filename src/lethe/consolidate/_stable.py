@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -80,9 +81,14 @@ class StableModel:
         self.module = module.eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Move the stable model towards ``model``."""
-        self._move(model, 1.0 - self._keep())
+    def update(self, model: nn.Module, leave: Collection[int] = ()) -> None:
+        """Move the stable model towards ``model``.
+
+        Args:
+            model: the working model.
+            leave: ids of buffers of the stable model that stay as they are.
+        """
+        self._move(model, 1.0 - self._keep(), leave)
         self.updates += 1
 
     @torch.no_grad()
@@ -95,7 +101,7 @@ class StableModel:
         ramps = {"even": 1.0 - 1.0 / (t + 1), "slow": (1.0 + t) / (10.0 + t), "none": 1.0}
         return min(self.decay, ramps[self.ramp])
 
-    def _move(self, model: nn.Module, share: float) -> None:
+    def _move(self, model: nn.Module, share: float, leave: Collection[int] = ()) -> None:
         model = unwrapped(model)
         reshard(self.module)
         reshard(model)
@@ -106,7 +112,7 @@ class StableModel:
             *((mine, self._how(name)) for name, mine in self.module.named_buffers()),
         ]
         for (mine, how), theirs in zip(moved, _tensors(model), strict=True):
-            if how != "leave":
+            if how != "leave" and id(mine) not in leave:
                 into = averaged if how == "average" else copied
                 into[0].append(mine)
                 into[1].append(theirs.detach())

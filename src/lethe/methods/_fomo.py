@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -75,8 +74,8 @@ class FOMO:
         (``results/fomo-small``).
         Unknown in the paper and decided here: the average moves at every step; batch norm's statistics with it until
         the first forgetting, and from then on they are measured on the images that the stable model is asked about
-        (``stable_statistics="recompute"``, on training images after each epoch, was measured to be as good, averaging
-        them to be much worse)
+        (``stable_statistics="recompute"``, on training images after each epoch, did as well in the study, where
+        averaging them did as well on one protocol and much worse on the other)
         (``average="phase"`` is the reading that consolidates once, at the end of a relearning phase; at a decay of
         0.999 it would hardly move after its ramp); forgotten weights are drawn from their layer's own initialiser and
         their momentum is cleared; the consistency loss is ``KL(stable ‖ working)`` on the images that are trained on.
@@ -116,7 +115,8 @@ class FOMO:
         self._stable = StableModel(model, decay, stable, ramp=o.ramp)
         self._set_statistics()
         self._teacher = Teacher(self._stable.module)
-        self._measured = MeasuredStatistics(self._stable.module, model) if self._measures else None
+        measures = o.stable_statistics == "measure"
+        self._measured = MeasuredStatistics(self._stable.module, model) if measures else None
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
         CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
         check_redraw(model, selected, o.reinit)
@@ -171,7 +171,6 @@ class FOMO:
             self._consolidate_phase(epoch)
             forgotten = self._forget(batches)
             self.forgettings, self._forgot_at = self.forgettings + 1, epoch
-            self._set_statistics()
         self._set_learning_rate()
         return forgotten
 
@@ -191,14 +190,15 @@ class FOMO:
         if self.forgettings == 0:
             return loss
         if self.consistency_weight > 0:
-            with nullcontext() if self._measured is None else self._measured.watch():
-                stable_logits = self._teacher.logits(x)
+            stable_logits = self._ask(lambda: self._teacher.logits(x))
             loss = self.consistency_weight * self._distance(logits, stable_logits)
         if self.options.clean_consistency > 0:
             if clean is None:
                 raise LetheError("clean_consistency needs the clean images: consistency(x, logits, clean).")
-            with torch.no_grad():
-                stable_clean = self.stable(clean)
+            if self.consistency_weight > 0:  # else the clean images are all that it is asked about
+                stable_clean = self._clean_logits(clean)
+            else:
+                stable_clean = self._ask(lambda: self._clean_logits(clean))
             loss = loss + self.options.clean_consistency * self._distance(self.model(clean), stable_clean)
         return loss
 
@@ -208,10 +208,9 @@ class FOMO:
         self._teacher.forget()
         if self._span is not None:
             self._span.end_step()
-        if self._measured is not None:
-            self._measured.move()
+        measured = frozenset[int]() if self._measured is None else self._measured.move()
         if self.options.average == "step" or (self.options.average == "stochastic" and self._draws_an_update()):
-            self._stable.update(self.model)
+            self._stable.update(self.model, leave=measured)
 
     def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]] | None = None) -> None:
         """End an epoch; of use to ``average="phase"`` and ``stable_statistics="recompute"`` alone.
@@ -274,24 +273,30 @@ class FOMO:
                 for name, value in self._initial.items():
                     value.copy_(state["initial"][name])
         self._teacher.forget()
+        if self._measured is not None:
+            self._measured.forget()
         if self.generator is None and state["generator"] is not None:
             raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
         if self.generator is not None and state["generator"] is not None:
             self.generator.set_state(state["generator"])
 
-    @property
-    def _measures(self) -> bool:
-        """Whether the stable model's answers serve to measure its statistics; there are none without the loss."""
-        return self.options.stable_statistics == "measure" and self.consistency_weight > 0
+    @torch.no_grad()
+    def _clean_logits(self, clean: Tensor) -> Tensor:
+        logits: Tensor = self.stable(clean)
+        return logits
+
+    def _ask(self, question: Callable[[], Tensor]) -> Tensor:
+        """The stable model's answer; what it sees in training is measured, what it sees in between is not."""
+        if self._measured is None or not torch.is_grad_enabled():
+            return question()
+        return self._measured.ask(question)
 
     def _set_statistics(self) -> None:
-        """What an update of the stable model does with its statistics, until they are measured and from then on."""
+        """What an update of the stable model does with the statistics that are not measured in its step."""
         reading = self.options.stable_statistics
         if reading == "recompute":
             reading = "leave" if self._recomputed else "copy"
-        elif reading == "measure":
-            reading = "leave" if self._measures and self.forgettings else "average"
-        self._stable.statistics = reading
+        self._stable.statistics = "average" if reading == "measure" else reading
 
     def _set_learning_rate(self) -> None:
         """While relearning, whatever a schedule has set."""

@@ -87,7 +87,7 @@ class FOMOConfig:
     """How the decay grows: even (over the updates so far), slow ((1 + t)/(10 + t)), none."""
     stable_statistics: str = "measure"
     """The stable model's batch norm statistics: recompute after each epoch, by 1F an image; measure on what it is asked
-    for the consistency loss, for nothing (averaged until it is asked); average; or copy."""
+    for the consistency loss, without a pass of its own (averaged where it is not asked); average; or copy."""
     consistency: float = 1.0
     """Weight of the consistency loss on the images trained on, after the first forgetting."""
     clean_consistency: float = 0.0
@@ -176,5 +176,5 @@ class FOMOConfig:
         )
 
 
-PAPER = FOMOConfig(start=0.525, period=5, fraction=0.035, later_layers=0.5, decay=0.999)
+PAPER = FOMOConfig(start=0.525, period=5, fraction=0.035, later_layers=0.5, decay=0.999, stable_statistics="average")
 """The paper's constants as they are remembered, unverified: epoch 105 of 200, each 5 epochs, 3.5 %, decay 0.999."""
