@@ -16,3 +16,4 @@ def test_two_ranks_forget_what_one_process_does(under_torchrun):
         assert (f"FSDP2, {criterion}, weights, overall: equal" in out) == can_shard
     assert "DDP, FOMO {}, stable: equal" in out
     assert ("FSDP2, FOMO {}, stable: equal" in out) == can_shard
+    assert ("statistics measured, FSDP2: equal" in out) == can_shard

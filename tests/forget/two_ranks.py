@@ -161,10 +161,13 @@ def fomo_on_ranks(own_parts, can_shard):
             same(f"FSDP2, FOMO {options}, {part}", found, wanted, 1e-9)
 
 
-def measured():
+def measured(can_shard):
     """Statistics are those of what all ranks are shown, in parts of any length."""
     parts = [x[: 5 + 3 * rank] for rank, (x, _) in enumerate(batches())]
-    for wrap, name in ((DistributedDataParallel, "DDP"), (nn.SyncBatchNorm.convert_sync_batchnorm, "sync")):
+    wraps = {"DDP": DistributedDataParallel, "sync": nn.SyncBatchNorm.convert_sync_batchnorm, "FSDP2": sharded}
+    for name, wrap in wraps.items():
+        if name == "FSDP2" and not can_shard:
+            continue
         alone, stable = network().eval(), network().eval()
         expected = MeasuredStatistics(alone, alone)
         found = MeasuredStatistics(
@@ -187,7 +190,7 @@ def main():
 
     can_shard = hasattr(torch.cpu.Stream, "record_event")  # torch 2.6 cannot shard on the CPU
     ddp(own)
-    measured()
+    measured(can_shard)
     if can_shard:
         fsdp(own)
         try:

@@ -35,24 +35,25 @@ class MeasuredStatistics:
 
     def __init__(self, network: nn.Module, model: nn.Module) -> None:
         working = dict(unwrapped(model).named_modules())
-        self._working = {  # the counterpart of each norm of the averaged network
+        self._working = {  # the counterpart of each norm; one without is its own, and is not frozen
             norm: working.get(name, norm)
             for name, norm in network.named_modules()
             if isinstance(norm, _BatchNorm) and norm.running_mean is not None
         }
-        self._model = model
-        self._seen: dict[
-            nn.Module, list[Tensor]
-        ] = {}  # rows of means, variances and counts, for each time it was shown
+        self._seen: dict[nn.Module, Tensor] = {}  # means, variances and counts of what a layer was shown in this step
+        parallel = [m for m in model.modules() if isinstance(m, nn.parallel.DistributedDataParallel)]
+        aware = [norm for norm in self._working if _sees_all(norm)]
+        self._grouped = next(iter(parallel or aware), None)  # which knows its process group
+        self._ranks = self._grouped is not None or any(sharded(p) for p in model.parameters())
 
     def ask(self, question: Callable[[], Tensor]) -> Tensor:
         """The answer of ``question``, which asks the network; what its layers are shown counts."""
-        from lethe.consolidate._as_written import as_written
+        from lethe.consolidate._uncompiled import uncompiled
 
         layers = [norm for norm, working in self._working.items() if working is norm or working.training]
         hooks = [layer.register_forward_pre_hook(self._add, with_kwargs=True) for layer in layers]
         try:
-            return as_written(question)
+            return uncompiled(question)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -67,10 +68,9 @@ class MeasuredStatistics:
         norms: list[Any] = [norm for norm in self._working if norm in self._seen]
         if not norms:
             return frozenset()
-        parts = max(len(rows) for rows in self._seen.values())
-        here = torch.stack([torch.cat([self._part(norm, at) for norm in norms], dim=1) for at in range(parts)])
+        here = torch.cat([self._seen[norm] for norm in norms], dim=1)
         self.forget()
-        means, variances, counts = self._over_ranks(_together(here))
+        means, variances, counts = self._of_all_ranks(here)
         unbiased = variances * counts / (counts - 1).clamp(min=1)
         share = _momenta(norms, means) * (counts > 0)
         moved = []
@@ -87,30 +87,20 @@ class MeasuredStatistics:
 
     def _add(self, norm: Any, shown: tuple[Any, ...], named: dict[str, Any]) -> None:
         x: Tensor = (shown[0] if shown else next(iter(named.values()))).detach()
-        first = next(iter(self._working)).running_mean
         if x.numel() == 0:  # it was asked, as on other ranks, but there is nothing to see
-            rows = x.new_zeros((3, len(norm.running_mean)))
+            found = x.new_zeros((3, len(norm.running_mean)))
         else:
             wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
             variance, mean = torch.var_mean(wide, [at for at in range(x.ndim) if at != 1], correction=0)
-            rows = torch.stack((mean, variance, torch.full_like(mean, x.numel() // x.shape[1])))
-        self._seen.setdefault(norm, []).append(rows.to(first))
+            found = torch.stack((mean, variance, torch.full_like(mean, x.numel() // x.shape[1])))
+        found = found.to(next(iter(self._working)).running_mean)  # all on one device
+        before = self._seen.get(norm)
+        self._seen[norm] = found if before is None else _together(torch.stack((before, found)))
 
-    def _part(self, norm: nn.Module, at: int) -> Tensor:
-        """What a layer was shown at this time, or nothing: some are shown things more often than others."""
-        rows = self._seen[norm]
-        return rows[at] if at < len(rows) else torch.zeros_like(rows[0])
-
-    def _over_ranks(self, here: Tensor) -> Tensor:
-        parallel = next((m for m in self._model.modules() if isinstance(m, nn.parallel.DistributedDataParallel)), None)
-        aware = [norm for norm in self._working if _sees_all(norm)]
-        if parallel is None and not aware and not any(sharded(p) for p in self._model.parameters()):
+    def _of_all_ranks(self, here: Tensor) -> Tensor:
+        if not (self._ranks and torch.distributed.is_initialized()):
             return here
-        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-            return here
-        group: Any = None  # which is all of them
-        if parallel is not None or aware:
-            group = getattr(parallel or aware[0], "process_group", None)
+        group = getattr(self._grouped, "process_group", None)  # None: all ranks
         ranks = [torch.empty_like(here) for _ in range(torch.distributed.get_world_size(group))]
         torch.distributed.all_gather(ranks, here, group=group)
         return _together(torch.stack(ranks))

@@ -91,7 +91,7 @@ class FOMOConfig:
     consistency: float = 1.0
     """Weight of the consistency loss on the images trained on, after the first forgetting."""
     clean_consistency: float = 0.0
-    """Weight of a consistency loss on the clean images, too (CURE: 1); it costs 4F."""
+    """Weight of a consistency loss on the clean images, too (CURE: 1); it costs 1F a step and 3F a pass."""
     distance: str = "kl"
     """Of the consistency loss: kl or mse."""
     temperature: float = 1.0

@@ -13,11 +13,11 @@ import torch
 T = TypeVar("T")
 
 
-def _as_written(work: Callable[[], T]) -> T:
+def _uncompiled(work: Callable[[], T]) -> T:
     with torch.compiler.set_stance("force_eager"):
         return work()
 
 
 # Disabled, because within a compiled function the stance cannot be set.
-as_written = cast("Callable[[Callable[[], T]], T]", torch.compiler.disable(_as_written))  # type: ignore[no-untyped-call]
+uncompiled = cast("Callable[[Callable[[], T]], T]", torch.compiler.disable(_uncompiled))  # type: ignore[no-untyped-call]
 """What ``work()`` returns. A compiled graph was, perhaps, made without hooks, and does not look for them again."""
