@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -87,12 +88,7 @@ class MeasuredStatistics:
 
     def _add(self, norm: Any, shown: tuple[Any, ...], named: dict[str, Any]) -> None:
         x: Tensor = (shown[0] if shown else next(iter(named.values()))).detach()
-        if x.numel() == 0:  # it was asked, as on other ranks, but there is nothing to see
-            found = x.new_zeros((3, len(norm.running_mean)))
-        else:
-            wide = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
-            variance, mean = torch.var_mean(wide, [at for at in range(x.ndim) if at != 1], correction=0)
-            found = torch.stack((mean, variance, torch.full_like(mean, x.numel() // x.shape[1])))
+        found = _statistics(x)
         found = found.to(next(iter(self._working)).running_mean)  # all on one device
         before = self._seen.get(norm)
         self._seen[norm] = found if before is None else _together(torch.stack((before, found)))
@@ -104,6 +100,19 @@ class MeasuredStatistics:
         ranks = [torch.empty_like(here) for _ in range(torch.distributed.get_world_size(group))]
         torch.distributed.all_gather(ranks, here, group=group)
         return _together(torch.stack(ranks))
+
+
+def _statistics(x: Tensor) -> Tensor:
+    """Mean, biased variance and count of each channel: (B, C, ...) to (3, C), in single precision at least."""
+    count = x.numel() // x.shape[1]
+    wide = torch.float32 if x.dtype in (torch.float16, torch.bfloat16) else x.dtype
+    mean, variance = torch.zeros(2, x.shape[1], dtype=wide, device=x.device).unbind()
+    if count > 1:  # several times faster than torch.var_mean over dimensions that are not the last ones
+        F.batch_norm(x, mean, variance, training=True, momentum=1.0)
+        variance *= (count - 1) / count
+    elif count == 1:
+        mean += x.flatten()
+    return torch.stack((mean, variance, torch.full_like(mean, count)))
 
 
 def _together(parts: Tensor) -> Tensor:
