@@ -104,7 +104,8 @@ for at in ${PROTOCOLS:-16px 32px}; do
         # AutoAttack takes a minute or two a network: the main rows alone have it, of the seeds that it was asked for.
         [[ $by = pgd* || " ${attacked[*]} " == *" $name "* && " ${AUTOATTACK:-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue
         for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
-        [[ $name != at-ema-* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
+        # The working model of at-ema is AT; FOMO's own is shown beside its average.
+        [[ $name != at-ema-seed* && $name != fomo-seed* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
       done | xargs -r -P "$cores" -L 1 bash -c 'attack_once "$@"' _
     done
   fi

@@ -89,6 +89,28 @@ def test_half_precision_is_measured_in_single():
     torch.testing.assert_close(norm.running_var, x.float().var(0))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_network_in_half_precision_is_counted_in_single(dtype):
+    """65,536 values are more than fp16 can count, and more than bf16 can tell from 65,535."""
+    norm = nn.BatchNorm1d(1, momentum=1.0).to(dtype).eval()
+    measured, x = MeasuredStatistics(norm, norm), torch.randn(256, 1, 256).to(dtype)
+    ask(measured, norm, x, x + 2)
+    measured.move()
+    both = torch.cat((x, x + 2)).float()
+    assert norm.running_mean.item() == pytest.approx(both.mean().item(), rel=0.01)
+    assert norm.running_var.item() == pytest.approx(both.var().item(), rel=0.01)
+
+
+def test_what_overflowed_stays_and_the_rest_moves():
+    norm = nn.BatchNorm1d(2).eval()
+    measured = MeasuredStatistics(norm, norm)
+    for bad in (torch.inf, torch.nan):
+        ask(measured, norm, torch.tensor([[1.0, 2.0], [bad, 4.0]]))
+    measured.move()
+    torch.testing.assert_close(norm.running_mean, torch.tensor([0.0, 0.3]))
+    assert norm.running_var[0] == 1.0
+
+
 def test_a_layer_without_momentum_moves_by_a_tenth_and_one_value_has_no_variance_to_divide():
     norm = nn.BatchNorm1d(1, momentum=None).eval()
     measured = MeasuredStatistics(norm, norm)

@@ -130,7 +130,7 @@ def test_loading_a_state_lets_go_of_what_was_seen():
     fomo.begin_epoch(0)
     saved = copy.deepcopy(fomo.state_dict())
     x, y = data(0)[0]
-    fomo.consistency(x * torch.nan, model(x))
+    fomo.consistency(x + 1e6, model(x))
     fomo.load_state_dict(saved)
     step(model, fomo, optimizer, x, y)
-    assert fomo.stable[1].running_mean.isfinite().all()
+    assert (fomo.stable[1].running_mean.abs() < 1e3).all()

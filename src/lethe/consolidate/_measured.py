@@ -25,7 +25,8 @@ class MeasuredStatistics:
     it is written, not compiled.
 
     Layers that are not shown anything are left alone, and so are those whose counterpart in the working network is in
-    evaluation mode: frozen.
+    evaluation mode: frozen. Channels that overflowed in a step, as in fp16 under a scaler that looks for its scale,
+    stay where they are.
 
     Args:
         network: the averaged network.
@@ -36,7 +37,8 @@ class MeasuredStatistics:
 
     def __init__(self, network: nn.Module, model: nn.Module) -> None:
         working = dict(unwrapped(model).named_modules())
-        self._working = {  # the counterpart of each norm; one without is its own, and is not frozen
+        # The counterpart of each norm; one without is its own, and is not frozen.
+        self._working: dict[Any, nn.Module] = {
             norm: working.get(name, norm)
             for name, norm in network.named_modules()
             if isinstance(norm, _BatchNorm) and norm.running_mean is not None
@@ -66,7 +68,7 @@ class MeasuredStatistics:
         Returns:
             The ``id`` of each buffer that was moved.
         """
-        norms: list[Any] = [norm for norm in self._working if norm in self._seen]
+        norms = [norm for norm in self._working if norm in self._seen]
         if not norms:
             return frozenset()
         here = torch.cat([self._seen[norm] for norm in norms], dim=1)
@@ -77,8 +79,9 @@ class MeasuredStatistics:
         moved = []
         for name, new in (("running_mean", means), ("running_var", unbiased)):
             buffers: list[Tensor] = [getattr(norm, name) for norm in norms]
-            old = torch.cat([buffer.to(new.device) for buffer in buffers])
-            torch._foreach_copy_(buffers, list(torch.split(old.lerp(new, share), [len(b) for b in buffers])))
+            old = torch.cat([buffer.to(new) for buffer in buffers])
+            now = torch.where(new.isfinite(), old.lerp(new, share), old)
+            torch._foreach_copy_(buffers, list(torch.split(now, [len(b) for b in buffers])))
             moved += buffers
         return frozenset(map(id, moved))
 
@@ -88,8 +91,7 @@ class MeasuredStatistics:
 
     def _add(self, norm: Any, shown: tuple[Any, ...], named: dict[str, Any]) -> None:
         x: Tensor = (shown[0] if shown else next(iter(named.values()))).detach()
-        found = _statistics(x)
-        found = found.to(next(iter(self._working)).running_mean)  # all on one device
+        found = _statistics(x).to(next(iter(self._working)).running_mean.device)  # all on one
         before = self._seen.get(norm)
         self._seen[norm] = found if before is None else _together(torch.stack((before, found)))
 
