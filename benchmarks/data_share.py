@@ -20,6 +20,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from page import show
 
 from lethe.attacks import PGD
 from lethe.data import Augmentation, DataConfig, ImageSet, augmentation, batches, load
@@ -122,12 +123,7 @@ def main() -> None:
         lines.append(f"| {name} | {1000 * batch:.3g} | {shares[-1]:.2%} |")
     word = "below" if max(shares) < AIM else "NOT below"
     lines += ["", f"The largest share is {max(shares):.2%}, {word} the {AIM:.0%} that are the aim."]
-    page = "\n".join(lines) + "\n"
-    print(page)
-    if asked.out is not None:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(page)
-        print(f"written: {asked.out}")
+    show(lines, asked.out)
 
 
 if __name__ == "__main__":

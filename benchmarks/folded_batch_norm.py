@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import torch
+from page import show
 from torch.fx.experimental.optimization import fuse
 from torch.profiler import profile
 
@@ -62,12 +63,7 @@ def main() -> None:
             f"| {name}, {side}×{side}, batch {count} | {norms[0]}, {norms[0] - norms[1]} | {before:.3g} | "
             f"{after:.3g} | {1 - after / before:.1%} | {share:.0%} |"
         )
-    page = "\n".join(lines) + "\n"
-    print(page)
-    if asked.out is not None:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(page)
-        print(f"written: {asked.out}")
+    show(lines, asked.out)
 
 
 if __name__ == "__main__":

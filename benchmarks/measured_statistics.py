@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import torch
+from page import show
 
 from lethe.consolidate import MeasuredStatistics
 from lethe.engine._run_directory import commit
@@ -62,12 +63,7 @@ def main() -> None:
         lines.append(
             f"| {name}, {side}×{side} | {plain * 1e3:.1f} | {more * 1e3:.1f} | {extra:.0%} | {extra / PASSES:.1%} |"
         )
-    page = "\n".join(lines) + "\n"
-    print(page)
-    if asked.out is not None:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(page)
-        print(f"written: {asked.out}")
+    show(lines, asked.out)
 
 
 if __name__ == "__main__":

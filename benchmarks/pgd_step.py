@@ -22,6 +22,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from page import show
 from torch import Tensor, nn
 
 from lethe.attacks import PGD
@@ -138,12 +139,7 @@ def main() -> None:
         lines.append(
             f"| {name} | {statistics.median(times):.3g} | {median:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) |"
         )
-    page = "\n".join(lines) + "\n"
-    print(page)
-    if asked.out is not None:
-        asked.out.parent.mkdir(parents=True, exist_ok=True)
-        asked.out.write_text(page)
-        print(f"written: {asked.out}")
+    show(lines, asked.out)
 
 
 if __name__ == "__main__":
