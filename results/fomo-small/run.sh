@@ -10,9 +10,10 @@ data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
 cores=${CORES:-$(nproc)}
 
-# Of each row: its table (main, or parts: FOMO with one thing changed), how many seeds, the config, the name, what differs;
+# Of each row: its table (main, or parts of 16px: FOMO with one thing changed), how many seeds, the config, the name, what differs;
 # @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
-# What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too.
+# What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too; no-forgetting-alike
+# has FOMO's own. at-ema-constant is AT and its average at FOMO's constant rate.
 falling="--schedule piecewise --milestones 0.5 0.75"
 alone="--fraction 0 --decay 0.999 --stable-statistics average"
 rows() {
@@ -23,16 +24,17 @@ main 3 fomo everywhere --later-layers 1
 main 3 fomo measured-statistics --stable-statistics measure
 main 3 fomo averaged-statistics --stable-statistics average
 main 5 at-ema at-ema
+main 5 at-ema at-ema-constant --schedule constant
 main 5 at-swa at-swa
 main 5 kd-swa kd-swa --clean-teacher $runs/sgd-seed@ --robust-teacher $runs/at-ema-seed@
 teacher 5 sgd sgd
 main 5 fomo no-forgetting $alone
+main 5 fomo no-forgetting-alike --fraction 0
 main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --consistency 0 $alone $falling
 END
   [ "$1" = 16px ] || return 0
   cat << END
 main 5 fomo everywhere-longer --later-layers 1 --average-phases 15
-parts 3 fomo no-forgetting-alike --fraction 0
 parts 3 fomo fraction-0.05 --fraction 0.05
 parts 3 fomo fraction-0.4 --fraction 0.4
 parts 3 fomo period-2 --period 2 --average-phases 10
@@ -73,7 +75,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
   [ -n "${FRESH:-}" ] || python3 results/records.py unpack "$here/$at/runs.jsonl" "$runs"
-  main=() parts=("$runs"/fomo-seed{0..2}) attacked=() lightly=() jobs=""
+  main=() parts=("$runs"/{fomo,no-forgetting-alike}-seed{0..2}) attacked=() lightly=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
     for seed in 0 1 2 3 4; do
@@ -105,7 +107,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
         [[ $by = pgd* || " ${attacked[*]} " == *" $name "* && " ${AUTOATTACK:-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue
         for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
         # The working model of at-ema is AT; FOMO's own is shown beside its average.
-        [[ $name != at-ema-seed* && $name != fomo-seed* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
+        [[ $name != at-ema-* && $name != fomo-seed* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
       done | xargs -r -P "$cores" -L 1 bash -c 'attack_once "$@"' _
     done
   fi
@@ -115,7 +117,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
     # Differences are from a report's first row: here from that without forgetting. Its picture has few curves, and is kept.
     lethe report $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
     mapfile -t parts < <(made "${parts[@]}")
-    [ ${#parts[@]} -le 3 ] || lethe report "${parts[@]}" --out "$here/$at/parts"
+    [ "$at" = 32px ] || lethe report "${parts[@]}" --out "$here/$at/parts"
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{,parts/}curves.png  # they repeat the others
