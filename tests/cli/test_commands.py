@@ -1,9 +1,13 @@
 """What works: help, versions, options, files."""
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 import lethe
 from lethe.engine import RunDirectory
@@ -24,6 +28,19 @@ def test_each_command_has_help(lethe_command):
         assert (status, errors) == (0, "")
         assert output.startswith(f"usage: lethe {command}")
     assert all(name in lethe_command("train", "--help")[1] for name in TRAIN_RECIPES)
+
+
+@pytest.mark.parametrize(("command", "recipes"), [("train", TRAIN_RECIPES), ("anytime", ANYTIME_RECIPES)])
+def test_each_group_of_options_is_headed_by_what_its_config_says(command, recipes, lethe_command):
+    """And not by a comment of the source that happens to stand above a field."""
+    for name, kind in recipes.items():
+        _, output, _ = lethe_command(command, name, "--help")
+        for field in dataclasses.fields(kind):
+            section = type(getattr(kind(), field.name))
+            if dataclasses.is_dataclass(section):
+                group = field.name.replace("_", "-")
+                found = re.search(rf"^\W*{group} options\W*$\W*(\w.*\w)", output, re.MULTILINE)
+                assert section.__doc__.strip().startswith(found[1]), f"{name}, {field.name}: {found[1]}"
 
 
 def test_version_is_the_librarys(lethe_command):

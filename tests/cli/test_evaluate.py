@@ -114,3 +114,12 @@ def test_what_is_made_otherwise_is_made_anew_and_the_rest_is_kept(run, train, le
     assert "transfer: running" in output
     (path,) = (run / "evaluations").glob("*.json")
     assert set(json.loads(path.read_text())["right"]) == {"clean", "fgsm", "pgd-2", "transfer"}
+
+
+def test_of_a_run_with_an_average_the_other_model_is_named(train, lethe_command):
+    train("fomo", "--out", "run", "--steps", "1", "--eval-steps", "1")
+    words = ("--attacks", "fgsm", "--images", "20", "--device", "cpu")
+    _, output, _ = lethe_command("evaluate", "run", *words)
+    assert "the stable one: lethe evaluate run --checkpoint best-stable" in output
+    _, output, _ = lethe_command("evaluate", "run", *words, "--checkpoint", "last-stable")
+    assert "the stable one" not in output

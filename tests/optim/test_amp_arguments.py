@@ -53,3 +53,9 @@ def test_a_closure_without_backward_says_so():
     optimizer = lethe.AMP(layer.parameters(), lr=0.1, epsilon=0.5)
     with pytest.raises(RuntimeError, match=r"loss\.backward\(\)"):
         optimizer.step(lambda: layer(torch.ones(1, 2)).sum())
+
+
+@pytest.mark.parametrize("rule", [lethe.SAM, lethe.AWP, lethe.RWP])
+def test_a_learning_rate_where_the_base_optimizer_belongs_says_so(rule):
+    with pytest.raises(ValueError, match=r"base_optimizer must be an optimizer's class, got 0\.1: .* lr=0\.1"):
+        rule(weights(), 0.1)

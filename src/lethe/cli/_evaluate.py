@@ -47,6 +47,7 @@ def command(words: list[str]) -> int:
     finally:
         progress.end()
     _print(evaluation, console)
+    _point_to_the_stable(Path(target), evaluation.about["checkpoint"], console)
     return 0
 
 
@@ -102,6 +103,16 @@ def _print(evaluation: Evaluation, console: Console) -> None:
     for warning in evaluation.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False, soft_wrap=True)
     console.print(f"written: {evaluation.path}", markup=False, soft_wrap=True)
+
+
+def _point_to_the_stable(target: Path, checkpoint: str, console: Console) -> None:
+    """A run with an average is, as a rule, about that one."""
+    if (target / "checkpoints" / f"{checkpoint}-stable.pt").is_file():
+        console.print(
+            f"this is the working model; the stable one: lethe evaluate {target} --checkpoint {checkpoint}-stable",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _print_beside(evaluation: Evaluation, console: Console) -> None:

@@ -30,7 +30,7 @@ class ScheduleConfig:
     milestones: tuple[float, ...] = (0.5, 0.75)
     """When the learning rate falls, as shares of the epochs; of piecewise."""
     gamma: float = 0.1
-    """By what factor it falls."""
+    """By what factor a piecewise rate falls. (AWP's gamma is awp-gamma, RWP's rwp-gamma.)"""
     schedule_by: str = "epoch"
     """When a piecewise rate falls: epoch, at the beginning of an epoch; step, with the step that ends at the milestone,
     as in Rice's and AWP's scripts: of 200 epochs the last step of the 100th is the first with a lower rate."""

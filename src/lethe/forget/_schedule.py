@@ -32,7 +32,7 @@ class ForgettingSchedule:
     def __init__(self, start: int | str, period: int, patience: int) -> None:
         if isinstance(start, str) and start != "auto":
             raise LetheError(f"start must be an epoch, counted from 0, or 'auto', got {start!r}.")
-        if isinstance(start, float):
+        if isinstance(start, (bool, float)):
             raise LetheError(f"start is a whole epoch or 'auto', got {start}: shares are the command line's.")
         self.automatic = start == "auto"
         self.start = None if isinstance(start, str) else at_least("start", start, 0)

@@ -139,6 +139,15 @@ def of_type(*types: type[nn.Module]) -> Selector:
     return Selector(f"of_type({', '.join(kind.__name__ for kind in types)})", find)
 
 
+def learning(select: Select) -> Selector:
+    """Those of the parameters that ``select`` chooses that learn: what is frozen could not be relearnt."""
+
+    def find(model: nn.Module) -> list[str]:
+        return [name for name, parameter in selected_parameters(model, select).items() if parameter.requires_grad]
+
+    return Selector(f"learning({select!r})", find)
+
+
 def selected_parameters(model: nn.Module, select: Select) -> dict[str, Tensor]:
     """The parameters that ``select`` chooses, by name, in the order of ``named_parameters()``.
 

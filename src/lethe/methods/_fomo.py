@@ -15,7 +15,7 @@ from lethe._check import fraction as check_fraction
 from lethe.consolidate import MeasuredStatistics, StableModel, Teacher, consistency_loss, recompute_statistics
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
 from lethe.forget._fresh import check_redraw
-from lethe.forget._select import selected_parameters
+from lethe.forget._select import learning, selected_parameters
 from lethe.methods._fomo_config import FOMOConfig
 from lethe.methods._span import Span
 
@@ -54,14 +54,15 @@ class FOMO:
         period: epochs from one forgetting to the next.
         fraction: share of the selected weights to forget, in [0, 1].
         select: which parameters may be forgotten; default: the later three quarters of the convolutional and linear
-            layers.
+            layers. Frozen ones are not, as they could not be relearnt.
         decay: of the stable model's moving average, per update, in [0, 1]; None: such that it spans ``average_phases``
             relearning phases, whose steps are counted in the first epoch.
         consistency: weight of the consistency loss; 0 leaves it and its forward pass out.
         generator: source of the masks and of the new weights; None is torch's global one.
         stable: a ready copy of the network for the stable model; needed under FSDP2.
-        options: the other options of :class:`lethe.methods.FOMOConfig`, where each is described: ``patience``,
-            ``relearn_lr``, ``criterion``, ``granularity``, ``count``, ``reinit``, ``average``, ``distance``, ….
+        options: the other options of :class:`lethe.methods.FOMOConfig`: ``patience``, ``relearn_lr``, ``criterion``,
+            ``granularity``, ``count``, ``reinit``, ``average``, ``distance``, …; ``lethe train fomo --help`` describes
+            each.
 
     Raises:
         LetheError: a value out of range, an unknown option, or ``select`` matches nothing (found here, not at the
@@ -100,11 +101,15 @@ class FOMO:
         self.schedule = ForgettingSchedule(start, period, o.patience)
         self.fraction = check_fraction("fraction", fraction)
         self.consistency_weight = non_negative("consistency", consistency)
-        self.select = o.selector() if select is None else select
+        if select is not None and o.forget_only:
+            raise LetheError("select and forget_only both say what may be forgotten: leave one out.")
+        chosen = o.selector() if select is None else select
+        self.select = learning(chosen)
         self.model, self.optimizer, self.generator = model, optimizer, generator
         self.forgettings = 0
         self._epoch, self._forgot_at = -1, -1  # the epoch that began last, and that of the last forgetting
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
+        self._asked, self._stepped, self._ended = 0, False, False  # in the epoch that began last
         self._recomputed = False
         self._span: Span | None = None  # while it is for the average to find its decay
         if decay is None and o.average == "phase":
@@ -118,9 +123,16 @@ class FOMO:
         measures = o.stable_statistics == "measure"
         self._measured = MeasuredStatistics(self._stable.module, model) if measures else None
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
+        if optimizer is not None and not any(p is q for p in selected.values() for q in _weights_of(optimizer)):
+            raise LetheError(
+                "the optimizer holds none of the weights that are to be forgotten: give FOMO this model's optimizer, "
+                "built after the model was moved, wrapped or sharded."
+            )
         CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
         check_redraw(model, selected, o.reinit)
-        self._initial = {n: p.detach().clone() for n, p in selected.items()} if o.reinit == "rewind" else None
+        self._initial: dict[str, Tensor] | None = None
+        if o.reinit == "rewind":  # of frozen weights, too: they may learn later
+            self._initial = {n: p.detach().clone() for n, p in selected_parameters(model, chosen).items()}
         if o.relearn_lr is not None and optimizer is None:
             raise LetheError("relearn_lr sets the optimizer's learning rate: give FOMO the optimizer.")
         self._initial_lrs = [] if optimizer is None else [float(group["lr"]) for group in optimizer.param_groups]
@@ -143,7 +155,7 @@ class FOMO:
     def begin_epoch(self, epoch: int, batches: Batches | None = None) -> Forgotten | None:
         """Forget, when this epoch (from 0) is due.
 
-        A second call for the same epoch does nothing: a run resumed within an epoch begins it anew.
+        A second call for the same epoch does nothing: a run that is resumed within an epoch may make it.
 
         Args:
             epoch: from 0.
@@ -159,6 +171,8 @@ class FOMO:
         if self._span is not None and epoch != self._epoch:
             self._span.begin_epoch()
             self._stable.decay = self._span.decay
+        if epoch != self._epoch >= 0:
+            self._look_back()
         self._epoch = epoch
         if self.schedule.automatic and epoch == self.schedule.patience and not self.schedule.observations:
             warnings.warn(
@@ -189,6 +203,7 @@ class FOMO:
         loss = logits.new_zeros(())
         if self.forgettings == 0:
             return loss
+        self._asked += torch.is_grad_enabled()
         if self.consistency_weight > 0:
             loss = self.consistency_weight * self._distance(logits, self._stable_logits(x))
         if self.options.clean_consistency > 0:
@@ -200,6 +215,7 @@ class FOMO:
 
     def end_step(self) -> None:
         """Move the stable model; call it after each step of the optimizer, and of its schedule if that has steps."""
+        self._stepped = True
         self._set_learning_rate()
         self._teacher.forget()
         if self._span is not None:
@@ -215,14 +231,18 @@ class FOMO:
             epoch: from 0.
             images: runs through the training images, in batches (B, C, H, W), once more.
         """
+        self._ended = True
         if self.options.average == "phase":
             if self.schedule.due(epoch + 1):
                 self._consolidate_phase(epoch + 1)
             elif self.forgettings == 0:  # there is no phase to consolidate yet
                 self._stable.follow(self.model)
         if self.options.stable_statistics == "recompute":
-            if images is None:
-                raise LetheError("stable_statistics='recompute' needs images: end_epoch(epoch, images).")
+            if not callable(images):
+                raise LetheError(
+                    "stable_statistics='recompute' needs images: end_epoch(epoch, images), where images() returns the "
+                    "training images, batch by batch."
+                )
             recompute_statistics(self.stable, images())
             self._recomputed = True
             self._set_statistics()
@@ -252,6 +272,8 @@ class FOMO:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
+        if "stable" not in state:
+            raise LetheError(f"this is no state of FOMO: it holds {', '.join(map(str, state)) or 'nothing'}.")
         self._stable.load_state_dict(state["stable"])
         self._recomputed = bool(state.get("recomputed", False))
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
@@ -275,6 +297,24 @@ class FOMO:
             raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
         if self.generator is not None and state["generator"] is not None:
             self.generator.set_state(state["generator"])
+
+    def _look_back(self) -> None:
+        """When an epoch begins: at what the loop left out in the one before."""
+        if self._asked > 2 and not self._stepped:  # once or twice may be a look
+            warnings.warn(
+                f"fomo.end_step() was not called in epoch {self._epoch}: the stable model stands still, and the "
+                "consistency loss pulls towards it. Call it after each step of the optimizer.",
+                stacklevel=3,
+            )
+        if self._stepped and not self._ended and self.options.stable_statistics == "recompute":
+            warnings.warn(
+                f"stable_statistics='recompute', but fomo.end_epoch(epoch, images) was not called after epoch "
+                f"{self._epoch}: the stable model's statistics are not its own.",
+                stacklevel=3,
+            )
+        if self.options.average == "phase" and self.forgettings == 0 and not self._ended and self._stepped:
+            self._stable.follow(self.model)
+        self._asked, self._stepped, self._ended = 0, False, False
 
     def _stable_logits(self, x: Tensor) -> Tensor:
         """The stable model's answer; what it sees in training is measured, what it sees in between is not."""
@@ -329,9 +369,17 @@ class FOMO:
         return consistency_loss(logits, stable_logits, self.options.temperature, self.options.distance)
 
 
+def _weights_of(optimizer: Optimizer) -> Iterator[Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
 def _first(batches: Batches, images: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of so many images in all."""
-    for x, y in batches:
+    for batch in batches:
+        if isinstance(batch, Tensor):
+            raise LetheError("batches must be an iterable of (images, labels): for one, begin_epoch(epoch, [(x, y)]).")
+        x, y = batch
         yield x[:images], y[:images]
         images -= len(x)
         if images <= 0:

@@ -29,6 +29,8 @@ READINGS = ("step", "stochastic", "phase")
 STABLE_STATISTICS = ("measure", "average", "copy", "recompute")
 OWN = ("start", "auto_start", "period", "fraction", "decay", "consistency")
 """Options that FOMO itself takes by name; its start counts epochs, or is "auto"."""
+BESIDE = ("optimizer", "start", "period", "fraction", "select", "decay", "consistency", "generator", "stable")
+"""What FOMO takes by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +60,7 @@ class FOMOConfig:
     forget_only: tuple[str, ...] = ()
     """Which parameters forget instead, by patterns of their names: layer4.* fc.weight."""
     granularity: str = "weights"
-    """Forget single weights, output channels, or layers."""
+    """Forget single weights, output channels, or layers (which are always counted together)."""
     count: str = "per-tensor"
     """The share is that of each tensor (per-tensor), or of all together (overall)."""
     criterion_images: int = 512
@@ -128,9 +130,14 @@ class FOMOConfig:
     def take(cls, options: dict[str, Any]) -> FOMOConfig:
         """The options that :class:`lethe.FOMO` is given beside those that it takes under their own names."""
         known = [field.name for field in dataclasses.fields(cls) if field.name not in OWN]
+        if isinstance(options.get("forget_only"), str):  # whose letters would be patterns
+            options = {**options, "forget_only": (options["forget_only"],)}
         for name in options:
+            if name == "auto_start":
+                raise LetheError("FOMO has no option 'auto_start': it is start='auto'.")
             if name not in known:
-                raise LetheError(f"FOMO has no option {name!r}.{nearest(name, known)} Known: {', '.join(known)}.")
+                every = [*BESIDE, *known]
+                raise LetheError(f"FOMO has no option {name!r}.{nearest(name, every)} Known: {', '.join(every)}.")
         return cls(**options)
 
     def selector(self) -> Selector:

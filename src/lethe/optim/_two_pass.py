@@ -311,6 +311,11 @@ def _fit_to_base(base_optimizer: Callable[..., Optimizer], options: dict[str, An
 
     Groups hold the rule's options beside the base optimizer's, so one name cannot mean both.
     """
+    if not callable(base_optimizer):
+        raise LetheError(
+            f"base_optimizer must be an optimizer's class, got {base_optimizer!r}: "
+            "name the others, as in (params, torch.optim.SGD, lr=0.1)."
+        )
     known = inspect.signature(base_optimizer).parameters
     name = getattr(base_optimizer, "__name__", "the base optimizer")
     shared = set(rule) & set(known)

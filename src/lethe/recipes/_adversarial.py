@@ -96,6 +96,11 @@ class WeightsConfig:
         one_of("weights", self.weights, ("sgd", "awp", "amp"))
 
 
+def _recomputing() -> FOMOConfig:
+    """Unlike lethe.FOMO, which may not be given the images for it."""
+    return FOMOConfig(stable_statistics="recompute")
+
+
 @dataclass(frozen=True, kw_only=True)
 class FOMORecipe(ATRecipe):
     """FOMO: adversarial training that alternates random forgetting and relearning, held by a stable model."""
@@ -105,8 +110,7 @@ class FOMORecipe(ATRecipe):
     cost: ClassVar[str] = "(2K + 3)F, and 1F more after the first forgetting; 3F more with awp or amp"
 
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(schedule="constant"))
-    # Unlike lethe.FOMO, which may not be given the images for it.
-    fomo: FOMOConfig = field(default_factory=lambda: FOMOConfig(stable_statistics="recompute"))
+    fomo: FOMOConfig = field(default_factory=_recomputing)
     weights: WeightsConfig = field(default_factory=WeightsConfig)
     awp: AWPConfig = field(default_factory=AWPConfig)
     amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)

@@ -41,7 +41,8 @@ class EvaluateConfig:
     attacks: tuple[str, ...] = ("fgsm", "pgd-20", "cw-100")
     """Of fgsm, pgd-STEPS, cw-STEPS, cw-l2, autoattack, autoattack-rand, square, transfer; clean is always measured."""
     checkpoint: str = "best"
-    """Of a run: best, best-stable, last, megabatch-N; best of an anytime run is the one after its last megabatch."""
+    """Of a run: best, last, best-stable, last-stable (where there is an average), megabatch-N; best of an anytime run
+    is the one after its last megabatch."""
     images: int | None = None
     """The first so many images of the part; none: all."""
     part: str = "test"
