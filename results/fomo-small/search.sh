@@ -92,7 +92,6 @@ none-awp --weights awp --awp-gamma 0.02 --fraction 0 --test-size 100
 32px-wide-everywhere-rewind $wide --later-layers 1 $four --fraction 0.25 --decay 0.998 --reinit rewind
 32px-wide-75-start-15 $wide --start 0.15 --later-layers 0.75 $four --fraction 0.25 --average-phases 5
 32px-wide-75-start-15-40 $wide --start 0.15 --later-layers 0.75 $four --fraction 0.4 --average-phases 5
-32px-wide-75-start-15-period-2 $wide --start 0.15 --later-layers 0.75 --period 2 --stable-statistics recompute --fraction 0.25 --average-phases 10
 32px-wide-everywhere-start-15 $wide --start 0.15 --later-layers 1 $four --fraction 0.25 --average-phases 5
 32px-wide-75-decay-0.998 $wide --later-layers 0.75 $four --fraction 0.25 --decay 0.998
 base-recompute --stable-statistics recompute --test-size 100
