@@ -10,7 +10,8 @@ data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
 cores=${CORES:-$(nproc)}
 
-# Of each row: its table (main, or parts of 16px: FOMO with one thing changed), how many seeds, the config, the name, what differs;
+# Of each row: its table (main; of 16px also parts: FOMO with one thing changed, and images: each seed has training, validation and
+# test images of its own), how many seeds, the config, the name, what differs;
 # @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
 # What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too; no-forgetting-alike
 # has FOMO's own. at-ema-constant is AT and its average at FOMO's constant rate.
@@ -35,6 +36,9 @@ END
   [ "$1" = 16px ] || return 0
   cat << END
 main 5 fomo everywhere-longer --later-layers 1 --average-phases 15
+images 3 fomo fomo-other-images --split-seed 1@
+images 3 fomo no-forgetting-other-images --split-seed 1@ $alone
+images 3 at-ema at-ema-other-images --split-seed 1@
 parts 3 fomo fraction-0.05 --fraction 0.05
 parts 3 fomo fraction-0.4 --fraction 0.4
 parts 3 fomo period-2 --period 2 --average-phases 10
@@ -75,7 +79,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
   [ -n "${FRESH:-}" ] || python3 results/records.py unpack "$here/$at/runs.jsonl" "$runs"
-  main=() parts=("$runs"/{fomo,no-forgetting-alike}-seed{0..2}) attacked=() lightly=() jobs=""
+  main=() parts=("$runs"/{fomo,no-forgetting-alike}-seed{0..2}) images=() attacked=() lightly=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
     for seed in 0 1 2 3 4; do
@@ -83,6 +87,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
       case $table in
         main) main+=("$runs/$name-seed$seed") ;;
         parts) parts+=("$runs/$name-seed$seed") ;;
+        images) images+=("$runs/$name-seed$seed") ;;
       esac
       [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
       [[ " ${SEEDS:-0 1 2 3 4} " == *" $seed "* ]] || continue
@@ -116,10 +121,12 @@ for at in ${PROTOCOLS:-16px 32px}; do
     lethe report $(made "${main[@]}") --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting. Its picture has few curves, and is kept.
     lethe report $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
-    mapfile -t parts < <(made "${parts[@]}")
-    [ "$at" = 32px ] || lethe report "${parts[@]}" --out "$here/$at/parts"
+    if [ "$at" = 16px ]; then
+      lethe report $(made "${parts[@]}") --out "$here/$at/parts"
+      lethe report $(made "${images[@]}") --out "$here/$at/other-images"
+    fi
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
-    rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{,parts/}curves.png  # they repeat the others
+    rm -f "$here/$at"/{,forgetting/,parts/,other-images/}report.html "$here/$at"/{,parts/,other-images/}curves.png  # they repeat the others
   fi
 done
