@@ -7,7 +7,7 @@ from lethe.engine import RunDirectory
 from lethe.report import best_last, interval, paired_difference
 
 found: dict[tuple[str, str], dict[str, tuple[float, float]]] = {}
-for path in sorted(Path(sys.argv[1]).glob("*-seed*")):
+for path in sorted(p for p in Path(sys.argv[1]).glob("*-seed*") if "-other-images-" not in p.name):
     row, seed = path.name.rsplit("-seed", 1)
     if (run := RunDirectory.open(path)).summary() is None:
         continue

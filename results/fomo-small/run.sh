@@ -11,7 +11,7 @@ here=results/fomo-small
 cores=${CORES:-$(nproc)}
 
 # Of each row: its table (main; of 16px also parts: FOMO with one thing changed, and images: each seed has training, validation and
-# test images of its own), how many seeds, the config, the name, what differs;
+# test images of its own, for other_images.py), how many seeds, the config, the name, what differs;
 # @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
 # What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too; no-forgetting-alike
 # has FOMO's own. at-ema-constant is AT and its average at FOMO's constant rate.
@@ -79,7 +79,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
   [ -n "${FRESH:-}" ] || python3 results/records.py unpack "$here/$at/runs.jsonl" "$runs"
-  main=() parts=("$runs"/{fomo,no-forgetting-alike}-seed{0..2}) images=() attacked=() lightly=() jobs=""
+  main=() parts=("$runs"/{fomo,no-forgetting-alike}-seed{0..2}) attacked=() lightly=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
     for seed in 0 1 2 3 4; do
@@ -87,7 +87,6 @@ for at in ${PROTOCOLS:-16px 32px}; do
       case $table in
         main) main+=("$runs/$name-seed$seed") ;;
         parts) parts+=("$runs/$name-seed$seed") ;;
-        images) images+=("$runs/$name-seed$seed") ;;
       esac
       [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
       [[ " ${SEEDS:-0 1 2 3 4} " == *" $seed "* ]] || continue
@@ -123,10 +122,10 @@ for at in ${PROTOCOLS:-16px 32px}; do
     lethe report $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
     if [ "$at" = 16px ]; then
       lethe report $(made "${parts[@]}") --out "$here/$at/parts"
-      lethe report $(made "${images[@]}") --out "$here/$at/other-images"
+      python3 "$here/other_images.py" "$runs" > "$here/$at/other-images.md"
     fi
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
-    rm -f "$here/$at"/{,forgetting/,parts/,other-images/}report.html "$here/$at"/{,parts/,other-images/}curves.png  # they repeat the others
+    rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{,parts/}curves.png  # they repeat the others
   fi
 done
