@@ -1,4 +1,4 @@
-"""other_images.py RUNS: the rows whose seeds have images of their own, over seeds, and what FOMO has more at the end."""
+"""other_images.py RUNS: the rows whose seeds have images of their own, and what FOMO has more at the end."""
 
 import statistics
 import sys
