@@ -82,7 +82,8 @@ def test_a_stable_model_that_stands_still_warns():
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("error")
         fomo, _ = make(network(), start=0)
-        consistency_alone(fomo, range(2))  # a validation loss
+        consistency_alone(fomo, range(2))  # a validation loss, whose images are not kept either
+        assert len(fomo._teacher) == 0
 
 
 def test_statistics_that_are_never_recomputed_warn():

@@ -17,6 +17,10 @@ class Teacher:
         self.network = network
         self._given: list[tuple[Tensor, int, Tensor]] = []  # images, their version, and the logits
 
+    def __len__(self) -> int:
+        """How many batches it was asked for."""
+        return len(self._given)
+
     def logits(self, x: Tensor) -> Tensor:
         """Of images (B, C, H, W): (B, K). The same tensor means the same images, if it was not written into since."""
         version = -1 if x.is_inference() else x._version  # inference tensors do not count what is written into them

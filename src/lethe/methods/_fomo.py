@@ -109,7 +109,7 @@ class FOMO:
         self.forgettings = 0
         self._epoch, self._forgot_at = -1, -1  # the epoch that began last, and that of the last forgetting
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
-        self._asked, self._stepped, self._ended = 0, False, False  # in the epoch that began last
+        self._stepped = self._ended = False  # in the epoch that began last
         self._recomputed = False
         self._span: Span | None = None  # while it is for the average to find its decay
         if decay is None and o.average == "phase":
@@ -203,7 +203,6 @@ class FOMO:
         loss = logits.new_zeros(())
         if self.forgettings == 0:
             return loss
-        self._asked += torch.is_grad_enabled()
         if self.consistency_weight > 0:
             loss = self.consistency_weight * self._distance(logits, self._stable_logits(x))
         if self.options.clean_consistency > 0:
@@ -300,7 +299,7 @@ class FOMO:
 
     def _look_back(self) -> None:
         """When an epoch begins: at what the loop left out in the one before."""
-        if self._asked > 2 and not self._stepped:  # once or twice may be a look
+        if len(self._teacher) > 2 and not self._stepped:  # once or twice may be a look
             warnings.warn(
                 f"fomo.end_step() was not called in epoch {self._epoch}: the stable model stands still, and the "
                 "consistency loss pulls towards it. Call it after each step of the optimizer.",
@@ -314,11 +313,14 @@ class FOMO:
             )
         if self.options.average == "phase" and self.forgettings == 0 and not self._ended and self._stepped:
             self._stable.follow(self.model)
-        self._asked, self._stepped, self._ended = 0, False, False
+        self._stepped = self._ended = False
 
     def _stable_logits(self, x: Tensor) -> Tensor:
-        """The stable model's answer; what it sees in training is measured, what it sees in between is not."""
-        if self._measured is None or not torch.is_grad_enabled():
+        """The stable model's answer; in training it is kept for the other passes, and what it is shown measured."""
+        if not torch.is_grad_enabled():
+            logits: Tensor = self.stable(x)
+            return logits
+        if self._measured is None:
             return self._teacher.logits(x)
         return self._measured.ask(lambda: self._teacher.logits(x))
 
