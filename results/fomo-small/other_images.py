@@ -30,6 +30,9 @@ for (row, model), seeds in found.items():
     cells = [f"{statistics.mean(c):.1f} ± {statistics.stdev(c):.1f}" for c in columns]
     both = sorted(seeds.keys() & ours.keys())
     for k in (1, 3):
+        if seeds is ours:
+            cells.append("")
+            continue
         d = paired_difference([ours[s][k] for s in both], [seeds[s][k] for s in both])
         cells.append(f"{d.mean:+.1f} ({d.low:+.1f} to {d.high:+.1f})")
     print("|", " | ".join([row, model, *cells, str(len(seeds))]), "|")
