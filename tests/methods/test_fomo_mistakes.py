@@ -51,7 +51,7 @@ def test_frozen_weights_are_not_forgotten_until_they_learn():
     assert list(fomo.begin_epoch(2).by_name) == ["0.weight", "5.weight"]
     model[3].requires_grad_(True)
     assert list(fomo.begin_epoch(5).by_name) == ["0.weight", "3.weight", "5.weight"]
-    with pytest.raises(ValueError, match="selects no parameter"):
+    with pytest.raises(ValueError, match="of this Sequential is frozen"):
         make(model.requires_grad_(False))
 
 

@@ -143,7 +143,10 @@ def learning(select: Select) -> Selector:
     """Those of the parameters that ``select`` chooses that learn: what is frozen could not be relearnt."""
 
     def find(model: nn.Module) -> list[str]:
-        return [name for name, parameter in selected_parameters(model, select).items() if parameter.requires_grad]
+        found = [name for name, parameter in selected_parameters(model, select).items() if parameter.requires_grad]
+        if not found:
+            raise LetheError(f"all that {select!r} selects of this {type(unwrapped(model)).__name__} is frozen.")
+        return found
 
     return Selector(f"learning({select!r})", find)
 

@@ -123,7 +123,8 @@ class FOMO:
         measures = o.stable_statistics == "measure"
         self._measured = MeasuredStatistics(self._stable.module, model) if measures else None
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
-        if optimizer is not None and not any(p is q for p in selected.values() for q in _weights_of(optimizer)):
+        held = set() if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
+        if optimizer is not None and held.isdisjoint(map(id, selected.values())):
             raise LetheError(
                 "the optimizer holds none of the weights that are to be forgotten: give FOMO this model's optimizer, "
                 "built after the model was moved, wrapped or sharded."
@@ -369,11 +370,6 @@ class FOMO:
 
     def _distance(self, logits: Tensor, stable_logits: Tensor) -> Tensor:
         return consistency_loss(logits, stable_logits, self.options.temperature, self.options.distance)
-
-
-def _weights_of(optimizer: Optimizer) -> Iterator[Tensor]:
-    for group in optimizer.param_groups:
-        yield from group["params"]
 
 
 def _first(batches: Batches, images: int) -> Iterator[tuple[Tensor, Tensor]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +30,6 @@ READINGS = ("step", "stochastic", "phase")
 STABLE_STATISTICS = ("measure", "average", "copy", "recompute")
 OWN = ("start", "auto_start", "period", "fraction", "decay", "consistency")
 """Options that FOMO itself takes by name; its start counts epochs, or is "auto"."""
-BESIDE = ("optimizer", "start", "period", "fraction", "select", "decay", "consistency", "generator", "stable")
-"""What FOMO takes by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +135,10 @@ class FOMOConfig:
             if name == "auto_start":
                 raise LetheError("FOMO has no option 'auto_start': it is start='auto'.")
             if name not in known:
-                every = [*BESIDE, *known]
+                from lethe.methods._fomo import FOMO  # which holds these options
+
+                own = [p for p in inspect.signature(FOMO).parameters if p not in ("model", "options")]
+                every = [*own, *known]
                 raise LetheError(f"FOMO has no option {name!r}.{nearest(name, every)} Known: {', '.join(every)}.")
         return cls(**options)
 
