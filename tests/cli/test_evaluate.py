@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+import lethe.models
+
 FEW = ("--attacks", "fgsm", "pgd-2", "--images", "20", "--device", "cpu")
 
 
@@ -32,6 +34,18 @@ def test_a_run_a_checkpoint_and_bare_weights_have_the_same_numbers(run, lethe_co
         other = json.loads(Path("other.json").read_text())
         assert other["right"] == found["right"]
         Path("other.json").unlink()
+
+
+@pytest.mark.parametrize("layout", ["--channels-last", "--no-channels-last"])
+def test_weights_are_stored_as_asked_and_the_numbers_are_the_same(run, lethe_command, monkeypatch, layout):
+    lethe_command("evaluate", "run", *FEW)
+    (path,) = (run / "evaluations").glob("*.json")
+    stored, inner = [], lethe.models.channels_last
+    monkeypatch.setattr(lethe.models, "channels_last", lambda network: stored.append(1) or inner(network))
+    status, _, errors = lethe_command("evaluate", "run", *FEW, layout, "--out", "other.json")
+    assert (status, errors, len(stored)) == (0, "", int(layout == "--channels-last"))
+    found, other = (json.loads(file.read_text()) for file in (path, Path("other.json")))
+    assert (other["right"], other["about"]) == (found["right"], found["about"])
 
 
 def test_a_second_call_runs_only_what_is_new(run, lethe_command):

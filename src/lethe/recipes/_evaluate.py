@@ -67,6 +67,8 @@ class EvaluateConfig:
     """Training images that it is measured on."""
     batch_size: int = 250
     """Images at a time; AutoAttack's draws depend on it."""
+    channels_last: bool = True
+    """Store the weights so, which many devices compute faster with; rounding differs."""
     attack_seed: int = 0
     """Of the attacks."""
     data_dir: str | None = None
@@ -110,7 +112,7 @@ class EvaluateConfig:
             raise LetheError(f"images is {count}, but the {self.part} part has {len(part)}: ask for fewer.")
         about = self._about(recipe, splits, model, name, count, threat)
         path = Path(self.out) if self.out is not None else self._place(target, name, count, threat)
-        model, images = model.to(device), part.subset(list(range(count))).to(device)
+        model, images = self._placed(model, device), part.subset(list(range(count))).to(device)
         corruptions = self._corruptions(recipe, images)
         evaluation = evaluate(
             model,
@@ -118,7 +120,7 @@ class EvaluateConfig:
             self.attacks,
             threat,
             evaluation=Evaluation.open(path, about),
-            source=None if source is None else source.to(device),
+            source=None if source is None else self._placed(source, device),
             batch_size=self.batch_size,
             seed=self.attack_seed,
             on_progress=on_progress,
@@ -141,6 +143,11 @@ class EvaluateConfig:
                 on_progress=on_progress,
             )
         return evaluation
+
+    def _placed(self, model: nn.Module, device: torch.device) -> nn.Module:
+        """On the device, its weights as they are computed with fastest."""
+        model = model.to(device)
+        return models.channels_last(model) if self.channels_last else model
 
     def _source(self, data: DataConfig) -> nn.Module | None:
         """The network that transferred images are made on; of other classes its images would mislead nobody."""
