@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,14 +10,62 @@ from torch import Tensor, nn
 
 from lethe.optim._tensors import local, sharded
 
-__all__ = ["add_ranks", "before_this_rank", "cut", "gathered", "local", "reshard", "sharded", "unwrapped", "wrap"]
+__all__ = [
+    "add_ranks",
+    "agreed",
+    "before_this_rank",
+    "cut",
+    "gathered",
+    "groups",
+    "local",
+    "parallel",
+    "reshard",
+    "sharded",
+    "unwrapped",
+    "wrap",
+]
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The network within DistributedDataParallel, or the network itself."""
-    if isinstance(model, nn.parallel.DistributedDataParallel):
-        return unwrapped(model.module)
-    return model
+    """The network within DistributedDataParallel and torch.compile, in either order, or the network itself."""
+    *_, innermost = _layers(model)
+    return innermost
+
+
+def parallel(model: nn.Module) -> nn.parallel.DistributedDataParallel | None:
+    """The DistributedDataParallel that the network is in, if it is in one."""
+    return next((m for m in _layers(model) if isinstance(m, nn.parallel.DistributedDataParallel)), None)
+
+
+def _layers(model: nn.Module) -> Iterator[nn.Module]:
+    """A network, and what is within it as long as that is a wrapper."""
+    within: nn.Module | None = model
+    while within is not None:
+        yield within
+        if isinstance(within, nn.parallel.DistributedDataParallel):
+            within = within._modules["module"]
+        else:  # torch.compile's wrapper is known by this name, since to import its class takes a second
+            within = within._modules.get("_orig_mod")
+
+
+def groups(model: nn.Module) -> list[Any]:
+    """The process groups that train this network together, one of each dimension of the mesh; none on one rank."""
+    if (wrapper := parallel(model)) is not None:
+        found = [wrapper.process_group]
+    elif cut_ones := [p for p in model.parameters() if sharded(p)]:
+        layout: Any = cut_ones[0]
+        found = list(layout.device_mesh.get_all_groups())
+    else:
+        return []
+    return [group for group in found if torch.distributed.get_world_size(group) > 1]
+
+
+def agreed(model: nn.Module, value: int) -> int:
+    """The first rank's ``value``, on all that train this network."""
+    sent = torch.tensor(value, device=local([next(model.parameters())])[0].device)
+    for group in groups(model):
+        torch.distributed.broadcast(sent, torch.distributed.get_global_rank(group, 0), group=group)
+    return int(sent)
 
 
 def reshard(model: nn.Module) -> None:

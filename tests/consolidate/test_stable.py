@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils import prune
 
-from lethe.consolidate import StableModel, consistency_loss, recompute_statistics
+from lethe.consolidate import StableModel, consistency_loss
 
 
 def constant(value):
@@ -148,17 +149,6 @@ def test_an_unknown_word_is_an_error(options):
         StableModel(constant(1.0), 0.9, **options)
 
 
-def test_recomputed_statistics_are_those_of_the_images_and_modes_stay():
-    model = nn.Sequential(nn.BatchNorm1d(2), nn.Dropout()).eval()
-    model[0].running_mean.fill_(100.0)
-    images = [torch.tensor([[1.0, 2.0], [3.0, 6.0]]), torch.tensor([[5.0, 0.0], [7.0, 0.0]])]
-    recompute_statistics(model, images)
-    assert model[0].running_mean.tolist() == pytest.approx([4.0, 2.0])
-    assert model[0].running_var.tolist() == pytest.approx([2.0, 4.0])
-    assert not model.training
-    assert not model[0].training
-
-
 def test_squared_difference_of_probabilities():
     logits, stable = torch.tensor([[0.0, 0.0]], requires_grad=True), torch.tensor([[0.75, 0.25]]).log()
     loss = consistency_loss(logits, stable, distance="mse")
@@ -184,3 +174,50 @@ def test_other_buffers_are_the_working_models(statistics):
     assert torch.equal(stable.module.positions, working.positions)
     expected = {"average": 1.5, "copy": 2.0, "leave": 0.0}[statistics]
     assert stable.module[0].running_mean.tolist() == [expected] * 2
+
+
+def test_complex_weights_are_averaged():
+    working = nn.Linear(1, 1, bias=False, dtype=torch.complex64)
+    with torch.no_grad():
+        working.weight.fill_(1.0 + 2.0j)
+        stable = StableModel(working, 0.75, ramp="none")
+        working.weight.fill_(5.0 - 2.0j)
+    stable.update(working)
+    assert stable.module.weight.item() == pytest.approx(2.0 + 1.0j)
+
+
+@pytest.mark.parametrize("move", ["update", "follow"])
+def test_the_first_update_copies_also_what_replaces_no_number(move):
+    working = constant(1.0)
+    twin = constant(float("nan"))
+    stable = StableModel(working, 0.5, twin)
+    getattr(stable, move)(working)
+    for mine, theirs in zip(stable.module.parameters(), working.parameters(), strict=True):
+        assert torch.equal(mine, theirs)
+
+
+def test_a_buffer_that_comes_later_is_told():
+    working = constant(1.0)
+    stable = StableModel(working, 0.5)
+    working.register_buffer("seen", torch.zeros(1))
+    with pytest.raises(ValueError, match="let it see a batch before the stable model is made"):
+        stable.update(working)
+
+
+def test_a_network_that_cannot_be_copied_is_told():
+    working = prune.random_unstructured(nn.Linear(2, 2), "weight", 0.5)
+    with pytest.raises(ValueError, match=r"cannot be copied .*torch\.nn\.utils\.parametrizations"):
+        StableModel(working, 0.5)
+
+
+def test_a_compiled_networks_state_has_the_networks_own_names():
+    working = constant(1.0)
+    compiled = torch.compile(working, backend="eager")
+    states = [StableModel(model, 0.5).state_dict()["module"] for model in (working, compiled)]
+    assert list(states[0]) == list(states[1]) == [name for name, _ in working.named_parameters()]
+    stable = StableModel(compiled, 0.5)
+    wrapped = {f"_orig_mod.{name}": value + 1.0 for name, value in states[0].items()}  # as they were saved before
+    for state in (wrapped, states[0]):
+        stable.load_state_dict({"module": state, "updates": 1})
+        assert torch.equal(next(stable.module.parameters()), next(iter(state.values())))
+    stable.update(compiled)

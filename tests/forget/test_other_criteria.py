@@ -45,6 +45,18 @@ def test_units_are_dormant_up_to_a_share_of_their_layers_mean(tau, dormant):
     assert masks["0.weight"].tolist() == [[at < dormant] * 2 for at in range(4)]
 
 
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_compiled_network_that_was_evaluated_before_is_looked_through(in_place):
+    model, data = relu_network()
+    compiled = torch.compile(model, backend="eager")
+    if in_place:
+        model.compile(backend="eager")
+        compiled = model
+    with torch.no_grad():
+        compiled.eval()(data[0][0])
+    assert forget.dormant_mask(compiled, data, 0.24)["0.weight"].all(1).tolist() == [True, False, False, False]
+
+
 def test_batches_add_up_and_a_dark_layer_is_dormant():
     model, data = relu_network()
     masks = forget.dormant_mask(model, [*data, (-torch.ones(3, 2), torch.zeros(3))], 0.0)

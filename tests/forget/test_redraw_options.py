@@ -166,6 +166,20 @@ def test_statistics_of_channels_that_are_forgotten_whole_are_reset_where_that_is
     assert model[4].running_mean.tolist() == [2.0, 2.0, 0.0, 2.0]
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+def test_channels_of_a_transposed_convolution_are_told_in_groups_too(groups):
+    model = nn.Sequential(nn.ConvTranspose2d(4, 6, 2, groups=groups, bias=False), nn.BatchNorm2d(6))
+    model[1].running_mean.fill_(2.0)
+    model.eval()
+    with torch.no_grad():  # all that makes channel 4 is what its output depends on
+        weight = torch.rand(model[0].weight.shape, requires_grad=True)
+    with torch.enable_grad():
+        out = torch.func.functional_call(model[0], {"weight": weight}, (torch.ones(1, 4, 3, 3),))
+        out[:, 4].sum().backward()
+    forget.reinitialize(model, {"0.weight": weight.grad != 0}, statistics="reset")
+    assert model[1].running_mean.tolist() == [2.0, 2.0, 2.0, 2.0, 0.0, 2.0]
+
+
 def test_a_tied_weight_is_forgotten_once_and_stays_tied():
     class Tied(nn.Module):
         def __init__(self):

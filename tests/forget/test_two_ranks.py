@@ -14,6 +14,8 @@ def test_two_ranks_forget_what_one_process_does(under_torchrun):
     for criterion in CRITERIA:
         assert f"DDP, {criterion}, channels, re-drawn: equal" in out
         assert (f"FSDP2, {criterion}, weights, overall: equal" in out) == can_shard
+    assert "compiled DDP, dormant: equal" in out
+    assert "DDP without a generator, stable: equal" in out
     assert "DDP, FOMO {}, stable: equal" in out
     assert ("FSDP2, FOMO {}, stable: equal" in out) == can_shard
     assert ("statistics measured, FSDP2: equal" in out) == can_shard

@@ -161,6 +161,35 @@ def fomo_on_ranks(own_parts, can_shard):
             same(f"FSDP2, FOMO {options}, {part}", found, wanted, 1e-9)
 
 
+def compiled_and_unseeded(own):
+    """A compiled network's criteria see all ranks; ranks that are seeded apart agree where FOMO has no generator."""
+    for criterion in ("snip", "dormant"):
+        wanted = Wanted(0.3, None, "channels", "overall", 0.8)
+        model = torch.compile(DistributedDataParallel(network()), backend="eager")
+        model.eval()(own()[0])
+        masks = masks_of(criterion, model, [own()], wanted)
+        same(f"compiled DDP, {criterion}", masks, masks_of(criterion, network(), batches(), wanted))
+    model = network()
+    torch.manual_seed(dist.get_rank())
+    parallel = DistributedDataParallel(model)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    fomo = lethe.FOMO(parallel, optimizer, start=0, period=1, average="stochastic", average_probability=0.5, decay=0.5)
+    for epoch in range(3):
+        fomo.begin_epoch(epoch)
+        parallel.eval()
+        x, y = own(epoch)
+        optimizer.zero_grad()
+        logits = parallel(x)
+        (F.cross_entropy(logits, y) + fomo.consistency(x, logits)).backward()
+        optimizer.step()
+        fomo.end_step()
+    for name, part in (("working", model), ("stable", fomo.stable)):
+        first = {key: value.detach().clone() for key, value in part.state_dict().items()}
+        for value in first.values():
+            dist.broadcast(value, 0)
+        same(f"DDP without a generator, {name}", part.state_dict(), first)
+
+
 def measured(can_shard):
     """Statistics are those of what all ranks are shown, in parts of any length."""
     parts = [x[: 5 + 3 * rank] for rank, (x, _) in enumerate(batches())]
@@ -190,6 +219,7 @@ def main():
 
     can_shard = hasattr(torch.cpu.Stream, "record_event")  # torch 2.6 cannot shard on the CPU
     ddp(own)
+    compiled_and_unseeded(own)
     measured(can_shard)
     if can_shard:
         fsdp(own)

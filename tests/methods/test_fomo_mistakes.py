@@ -9,6 +9,7 @@ from torch import nn
 
 import lethe
 from lethe import forget
+from lethe.forget._select import selected_parameters
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,46 @@ def test_an_optimizer_of_another_model_is_found_at_once():
         lethe.FOMO(network(), torch.optim.SGD(network().parameters(), 0.1))
     model = network()
     head = torch.optim.SGD(model[5].parameters(), 0.1)  # one of several optimizers
-    assert lethe.FOMO(model, head, later_layers=1.0, start=0).begin_epoch(0).count > 24
+    with pytest.warns(UserWarning, match="does not hold 2 of the parameters that may be forgotten, '0.weight'") as told:
+        fomo = lethe.FOMO(model, head, later_layers=1.0, start=0)
+    assert told[0].filename == __file__
+    assert fomo.begin_epoch(0).count > 24
+
+
+def test_data_that_will_be_missing_is_told_in_the_first_epoch():
+    fomo, _ = make(network(), criterion="snip")
+    with pytest.warns(UserWarning, match="'snip' looks at data") as told:
+        fomo.begin_epoch(0)
+    assert told[0].filename == __file__
+    fomo.begin_epoch(1)
+    with pytest.raises(ValueError, match="looks at data"):
+        fomo.begin_epoch(2)
+    fomo, _ = make(network(), clean_consistency=1.0)
+    with pytest.raises(ValueError, match=r"consistency\(x, logits, clean\)"):
+        fomo.consistency(data()[0][0], torch.zeros(16, 3))
+
+
+@pytest.mark.parametrize("criterion", ["random", "magnitude"])
+def test_a_forgetting_of_nothing_is_told(criterion):
+    fomo, _ = make(network(), granularity="layers", fraction=0.1, criterion=criterion)  # of two
+    with pytest.warns(UserWarning, match="nothing was forgotten: 10.00% of these layers") as told:
+        assert fomo.begin_epoch(2).count == 0
+    assert told[0].filename == __file__
+    fomo, _ = make(network(), granularity="layers", fraction=0.3, criterion=criterion, later_layers=1.0)  # of three
+    assert fomo.begin_epoch(2).count > 0
+
+
+def test_a_weight_that_is_computed_is_neither_selected_nor_re_drawn_in_silence():
+    model = network()
+    nn.utils.parametrizations.weight_norm(model[5])
+    with pytest.warns(UserWarning, match="'5': the weight is computed from others"):
+        assert list(selected_parameters(model, forget.weights)) == ["0.weight", "3.weight"]
+    model = network()
+    nn.utils.spectral_norm(model[0])
+    with pytest.raises(ValueError, match="computes its weight from it"):
+        forget.reinitialize(model, {"0.weight_orig": torch.ones(8, 6, dtype=torch.bool)})
+    forget.reinitialize(model, {"0.weight_orig": torch.ones(8, 6, dtype=torch.bool)}, init="zero")
+    assert (model[0].weight_orig == 0).all()
 
 
 def test_one_pattern_need_not_be_a_tuple():
@@ -77,8 +117,9 @@ def consistency_alone(fomo, epochs):
 
 def test_a_stable_model_that_stands_still_warns():
     fomo, _ = make(network(), start=0)
-    with pytest.warns(UserWarning, match=r"fomo\.end_step\(\) was not called in epoch 0"):
+    with pytest.warns(UserWarning, match=r"fomo\.end_step\(\) was not called in epoch 0") as told:
         consistency_alone(fomo, range(2))
+    assert told[0].filename == __file__
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("error")
         fomo, _ = make(network(), start=0)
@@ -108,3 +149,11 @@ def test_what_is_no_state_of_fomo_is_told():
     fomo, optimizer = make(network())
     with pytest.raises(ValueError, match="no state of FOMO: it holds state, param_groups"):
         fomo.load_state_dict(optimizer.state_dict())
+    before = fomo.state_dict()
+    rewinding, _ = make(network(), reinit="rewind")
+    with pytest.raises(ValueError, match="no initial weights to rewind to"):
+        rewinding.load_state_dict(before)
+    without = lethe.FOMO(network())
+    with pytest.raises(ValueError, match="drew from a generator of its own"):
+        without.load_state_dict(before | {"forgettings": 7})
+    assert without.forgettings == 0  # and nothing else was loaded

@@ -121,6 +121,37 @@ def test_the_learning_rate_of_relearning():
         lethe.FOMO(model, None, relearn_lr=0.5)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_the_first_learning_rate_outlives_a_resume_without_a_schedule(early):
+    model = network()
+    fomo, optimizer = make(model, relearn_lr=0.5, start=0)
+    fomo.begin_epoch(0)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
+    saved = copy.deepcopy((optimizer.state_dict(), fomo.state_dict()))
+    other = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    if early:  # FOMO may be built before or after
+        other.load_state_dict(saved[0])
+    resumed = lethe.FOMO(
+        model, other, start=0, period=3, relearn_lr=0.5, decay=0.9, generator=torch.Generator().manual_seed(0)
+    )
+    other.load_state_dict(saved[0])
+    resumed.load_state_dict(saved[1])
+    resumed.begin_epoch(1)
+    assert other.param_groups[0]["lr"] == pytest.approx(0.05)
+
+
+def test_groups_may_be_added_and_rates_may_be_tensors():
+    model = network()
+    rate = torch.tensor(0.1)
+    optimizer = torch.optim.Adam(model[:5].parameters(), rate, foreach=False, capturable=False)
+    with pytest.warns(UserWarning, match="does not hold 1"):
+        fomo = lethe.FOMO(model, optimizer, start=0, relearn_lr=0.5)
+    optimizer.add_param_group({"params": list(model[5].parameters()), "lr": 0.4})
+    fomo.begin_epoch(0)
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert (rate.item(), optimizer.param_groups[1]["lr"]) == (pytest.approx(0.05), 0.2)
+
+
 def test_a_stochastic_average_moves_with_its_probability_and_its_own_draws():
     model = network()
     fomo, _ = make(model, average="stochastic", average_probability=0.3, start=100)
@@ -204,6 +235,29 @@ def test_a_saved_fomo_goes_on_to_the_bit_with_every_option(options, stop, assert
     train(again, resumed, resumed_optimizer, range(stop, 9), accuracies)
     assert fomo.forgettings >= 1
     assert_equal_state(saved(model, fomo, optimizer), saved(again, resumed, resumed_optimizer))
+
+
+@pytest.mark.parametrize("ramp", ["none", "slow"])
+def test_phases_without_end_epoch_go_on_to_the_bit(ramp, assert_equal_state):
+    """What the next epoch's beginning does for them is of the epoch that was saved."""
+
+    def run(model, fomo, optimizer, epochs):
+        for epoch in epochs:
+            fomo.begin_epoch(epoch)
+            for x, y in data(epoch):
+                step(model, fomo, optimizer, x, y)
+
+    model = network()
+    fomo, optimizer = make(model, average="phase", ramp=ramp)
+    run(model, fomo, optimizer, range(2))
+    state = copy.deepcopy((model.state_dict(), optimizer.state_dict(), fomo.state_dict()))
+    run(model, fomo, optimizer, range(2, 6))
+    again = network()
+    resumed, resumed_optimizer = make(again, average="phase", ramp=ramp)
+    for one, saved in zip((again, resumed_optimizer, resumed), state, strict=True):
+        one.load_state_dict(saved)
+    run(again, resumed, resumed_optimizer, range(2, 6))
+    assert_equal_state(fomo.state_dict(), resumed.state_dict())
 
 
 @pytest.fixture

@@ -19,6 +19,37 @@ def test_statistics_of_the_stable_model_can_be_recomputed():
         fomo.end_epoch(0)
 
 
+def test_frozen_norms_are_not_recomputed_also_where_the_loop_has_evaluated_before():
+    model = network()
+    fomo, optimizer = make(model, stable_statistics="recompute")
+    model[1].eval()
+    train(model, fomo, optimizer, range(1))
+    assert torch.equal(fomo.stable[1].running_mean, torch.zeros(8))
+    model.train()
+    fomo.begin_epoch(1)
+    for x, y in data(1):
+        step(model, fomo, optimizer, x, y)
+    model.eval()
+    fomo.end_epoch(1, lambda: [x for x, _ in data(1)])
+    assert not torch.equal(fomo.stable[1].running_mean, torch.zeros(8))
+
+
+def test_a_stable_model_that_an_evaluation_left_in_training_mode_answers_in_evaluation_mode():
+    model = network()
+    model[2] = torch.nn.Dropout(0.5)
+    fomo, optimizer = make(model, start=0)
+    train(model, fomo, optimizer, range(1))
+    x, _ = data()[0]
+    with torch.no_grad():
+        expected = fomo.stable(x)
+    fomo.stable.train()  # as many loops end an evaluation
+    logits = torch.zeros(16, 3, requires_grad=True)
+    found = fomo.consistency(x, logits)
+    fomo.stable.eval()
+    kl = F.kl_div(logits.log_softmax(1), expected.log_softmax(1), reduction="batchmean", log_target=True)
+    torch.testing.assert_close(found, 2.0 * kl)
+
+
 def test_recomputed_statistics_stay_while_the_weights_move_also_in_a_resumed_run():
     model = network()
     fomo, optimizer = make(model, stable_statistics="recompute")

@@ -40,7 +40,7 @@ class MeasuredStatistics:
         # The counterpart of each norm; one without is its own, and is not frozen.
         self._working: dict[Any, nn.Module] = {
             norm: working.get(name, norm)
-            for name, norm in network.named_modules()
+            for name, norm in unwrapped(network).named_modules()
             if isinstance(norm, _BatchNorm) and norm.running_mean is not None
         }
         self._seen: dict[nn.Module, Tensor] = {}  # means, variances and counts of what a layer was shown in this step
@@ -51,7 +51,7 @@ class MeasuredStatistics:
 
     def ask(self, question: Callable[[], Tensor]) -> Tensor:
         """The answer of ``question``, which asks the network; what its layers are shown counts."""
-        from lethe.consolidate._uncompiled import uncompiled
+        from lethe._uncompiled import uncompiled
 
         layers = [norm for norm, working in self._working.items() if working is norm or working.training]
         hooks = [layer.register_forward_pre_hook(self._add, with_kwargs=True) for layer in layers]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lethe._check import LetheError, fraction, one_of
-from lethe._shards import local, reshard, sharded, unwrapped
+from lethe._shards import local, parallel, reshard, sharded, unwrapped
 
 RAMPS = ("even", "slow", "none")
 STATISTICS = ("average", "copy", "leave")
@@ -60,7 +60,7 @@ class StableModel:
     ) -> None:
         self.decay = fraction("decay", decay)
         self.ramp, self.statistics = one_of("ramp", ramp, RAMPS), one_of("statistics", statistics, STATISTICS)
-        model = unwrapped(model)
+        whole, model = model, unwrapped(model)
         reshard(model)
         if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
             raise LetheError(
@@ -73,7 +73,7 @@ class StableModel:
                     "a sharded network cannot be copied: build and shard it twice, and give the second as the stable "
                     "model's module."
                 )
-            module = copy.deepcopy(model)
+            module = _copied(whole)
         mine, theirs = ([t.shape for t in _tensors(m)] for m in (module, model))
         if mine != theirs:
             raise LetheError("the stable model's module has other parameters or buffers than the model it averages.")
@@ -107,16 +107,25 @@ class StableModel:
         reshard(model)
         averaged: tuple[list[Tensor], list[Tensor]] = ([], [])
         copied: tuple[list[Tensor], list[Tensor]] = ([], [])
+        weights = self.module.parameters()
         moved = [
-            *((mine, "average" if mine.is_floating_point() else "copy") for mine in self.module.parameters()),
+            *((mine, "average" if mine.dtype.is_floating_point or mine.is_complex() else "copy") for mine in weights),
             *((mine, self._how(name)) for name, mine in self.module.named_buffers()),
         ]
-        for (mine, how), theirs in zip(moved, _tensors(model), strict=True):
+        working = _tensors(model)
+        if len(working) != len(moved):
+            raise LetheError(
+                f"the working model has {len(working)} parameters and buffers, its copy {len(moved)}: let it see a "
+                "batch before the stable model is made, so that it has all of them."
+            )
+        for (mine, how), theirs in zip(moved, working, strict=True):
             if how != "leave" and id(mine) not in leave:
-                into = averaged if how == "average" else copied
+                # With a share of 1 what was there counts for nothing, also where it is no number.
+                into = averaged if how == "average" and share < 1.0 else copied
                 into[0].append(mine)
                 into[1].append(theirs.detach())
-        torch._foreach_lerp_(local(averaged[0]), local(averaged[1]), share)
+        if averaged[0]:
+            torch._foreach_lerp_(local(averaged[0]), local(averaged[1]), share)
         for mine, theirs in zip(local(copied[0]), local(copied[1]), strict=True):
             mine.copy_(theirs)
 
@@ -126,12 +135,26 @@ class StableModel:
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers and the number of updates."""
-        return {"module": self.module.state_dict(), "updates": self.updates}
+        return {"module": unwrapped(self.module).state_dict(), "updates": self.updates}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned."""
-        self.module.load_state_dict(state["module"])
+        weights = {name.removeprefix("_orig_mod."): value for name, value in state["module"].items()}
+        unwrapped(self.module).load_state_dict(weights)
         self.updates = int(state["updates"])
+
+
+def _copied(model: nn.Module) -> nn.Module:
+    """A copy, compiled if the network is, of what DistributedDataParallel holds."""
+    while isinstance(model, nn.parallel.DistributedDataParallel):
+        model = model.module
+    try:
+        return copy.deepcopy(model if parallel(model) is None else unwrapped(model))
+    except RuntimeError as error:
+        raise LetheError(
+            f"this {type(model).__name__} cannot be copied ({str(error).splitlines()[0]}): take the weight and "
+            "spectral norms of torch.nn.utils.parametrizations, or make pruning permanent, before it is averaged."
+        ) from error
 
 
 def _tensors(model: nn.Module) -> list[Tensor]:

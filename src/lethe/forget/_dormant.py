@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from lethe._check import LetheError, nearest, non_negative
 from lethe._guard import evaluation_mode
-from lethe._shards import reshard, sharded, unwrapped
+from lethe._shards import groups, reshard, unwrapped
 from lethe.forget._granularity import spread, units
 from lethe.forget._layers import owners
 from lethe.forget._select import Select, selected_parameters
@@ -53,11 +54,14 @@ def dormant_mask(
         ReDo also sets a recycled unit's *outgoing* weights to 0, so that the network's function stays. Which these
         are cannot be told from a network in general; here they stay as they are.
     """
+    from lethe._uncompiled import uncompiled
+
     non_negative("tau", tau)
     selected = parameters_of_units(model, select)
     held = owners(model)
     layers = {name.rpartition(".")[0]: held[name][0] for name in selected}
-    modules = dict(unwrapped(model).named_modules())
+    network = unwrapped(model)
+    modules = dict(network.named_modules())
     watched = {}
     for layer in layers:
         place = (read_at or {}).get(layer, layer)
@@ -68,7 +72,7 @@ def dormant_mask(
     device = next(iter(selected.values())).device
     with evaluation_mode(model), torch.no_grad(), _watching(watched, layers, activation, sums):
         for x, _ in batches:
-            unwrapped(model)(x.to(device))
+            uncompiled(partial(network, x.to(device)))  # a compiled graph would not look for the hooks
     if not sums:
         raise LetheError("there is no batch to measure on: give at least one pair of images and labels.")
     _add_over_ranks(model, sums)
@@ -126,13 +130,7 @@ def _watching(
 def _add_over_ranks(model: nn.Module, sums: dict[str, Tensor]) -> None:
     """Under DDP or FSDP2, count what all ranks have seen."""
     reshard(model)
-    if isinstance(model, nn.parallel.DistributedDataParallel):
-        groups = [model.process_group]
-    elif cut := [p for p in model.parameters() if sharded(p)]:
-        layout: Any = cut[0]
-        groups = list(layout.device_mesh.get_all_groups())
-    else:
-        return
+    together = groups(model)
     for total in sums.values():
-        for group in groups:
+        for group in together:
             torch.distributed.all_reduce(total, group=group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -15,18 +16,26 @@ from lethe._shards import sharded
 from lethe.forget._layers import owners
 
 INITIALISERS = ("layer", "kaiming", "rewind", "zero")
+COMPUTED = re.compile(r"(\w+)_(?:orig|g|v)$")
+"""What torch.nn.utils calls a parameter that it computes another one from."""
 
 
 def check_redraw(model: nn.Module, names: Iterable[str], init: str) -> None:
     """Raise where one of the named parameters cannot be drawn anew.
 
     Raises:
-        LetheError: an unknown ``init``, or a layer without an initialiser.
+        LetheError: an unknown ``init``, or a layer without an initialiser that draws this parameter.
     """
     one_of("init", init, INITIALISERS)
     held = owners(model)
     for name in names:
-        module, _ = held[name]
+        module, here = held[name]
+        if init == "layer" and (behind := COMPUTED.match(here)) and isinstance(module.__dict__.get(behind[1]), Tensor):
+            raise LetheError(
+                f"cannot re-draw {name!r}: {type(module).__name__} computes its {behind[1]} from it (spectral_norm, "
+                "weight_norm or pruning), and its reset_parameters() would not write there. Select other parameters, "
+                "or take another init."
+            )
         if init == "layer" and _reset_method(module) is None:
             raise LetheError(
                 f"cannot re-draw {name!r}: {type(module).__name__} has no reset_parameters(). Give it one that draws "

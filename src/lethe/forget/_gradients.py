@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lethe._check import LetheError
 from lethe._guard import evaluation_mode
-from lethe._shards import sharded, unwrapped
+from lethe._shards import parallel, sharded, unwrapped
 
 
 def summed_gradients(
@@ -37,9 +37,9 @@ def summed_gradients(
         for total, gradient in zip(totals.values(), gradients, strict=True):
             if gradient is not None:
                 total += of(gradient)
-    if isinstance(model, nn.parallel.DistributedDataParallel):
+    if (wrapper := parallel(model)) is not None:
         for total in totals.values():
-            torch.distributed.all_reduce(total, group=model.process_group)
+            torch.distributed.all_reduce(total, group=wrapper.process_group)
     return totals
 
 

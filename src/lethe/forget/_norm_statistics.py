@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from lethe._check import one_of
 from lethe._shards import gathered
-from lethe.forget._layers import channel_dimension, owners
+from lethe.forget._layers import owners
 
 STATISTICS = ("leave", "reset")
 
@@ -56,4 +56,11 @@ def _reset(norm: _NormBase, forgotten: list[Tensor]) -> None:
 
 
 def _forgotten_channels(module: nn.Module, mask: Tensor) -> Tensor:
-    return gathered(mask).movedim(channel_dimension(module, mask), 0).flatten(1).all(1)
+    """Output channels that lost all weights."""
+    whole = gathered(mask)
+    if isinstance(
+        module, nn.modules.conv._ConvTransposeNd
+    ):  # (in, out of a group, ...), the groups one after the other
+        by_group = whole.view(module.groups, -1, *whole.shape[1:])
+        return by_group.transpose(1, 2).flatten(0, 1).flatten(1).all(1)
+    return whole.flatten(1).all(1)

@@ -30,17 +30,22 @@ def lowest_units(
 ) -> dict[str, Tensor]:
     """Masks of the ``fraction`` of weights, channels or layers with the lowest scores; a unit's is its entries' mean.
 
+    Of all weights these are ``int(fraction · N)``, as in LURE's code; of the far fewer units ``round(fraction · N)``.
+
     Raises:
         LetheError: an unknown option, or a score that is not finite.
     """
     one_of("granularity", granularity, GRANULARITIES)
+    one_of("count", count, COUNTS)
+    one_of("ties", ties, TIES)
     if granularity == "weights":
         return lowest(scores, fraction, count=count, ties=ties)
     cells = units(model, selected, granularity)
-    # A layer is one unit: shares of it, layer by layer, would mean all or nothing.
-    chosen = lowest(
-        unit_scores(cells, scores), fraction, count="overall" if granularity == "layers" else count, ties=ties
-    )
+    found = unit_scores(cells, scores)
+    if count == "overall" or granularity == "layers":  # shares of each layer would mean all of it or nothing
+        chosen = _lowest(found, round(fraction * sum(cell.size for cell in cells.values())), ties)
+    else:
+        chosen = lowest(found, fraction, count=count, ties=ties)
     return spread(cells, chosen, selected)
 
 

@@ -65,8 +65,10 @@ def reinitialize(
     Args:
         model: the network.
         masks: ``{parameter name: bool tensor of its shape}``, True = forget; whole, or cut as the parameter is.
-        optimizer: its state of the masked entries (momentum, Adam's moments) is set to zero, or see ``state``. None:
-            no state is touched.
+        optimizer: its state of the masked entries (momentum, Adam's moments) is set to what it begins with, which is
+            mostly zero, or see ``state``; also of an optimizer within this one. A second set of weights (ASGD's,
+            Lookahead's) takes the new values, LBFGS forgets all it has measured, and what belongs to no single weight
+            (Adafactor's scales of rows and columns) stays. None: no state is touched.
         generator: source of randomness, on the CPU; None is torch's global one.
         init: where new values come from. ``"layer"``: its own initialiser; ``"kaiming"``: U(±1/√fan_in) for every
             tensor, vectors counted as having a fan-in of 1, as LURE's code; ``"rewind"``: ``initial``; ``"zero"``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -40,8 +41,16 @@ def _weight_names(model: nn.Module) -> list[str]:
     """Names of the weights of convolutional and linear layers, in module order, tied weights once."""
     kinds = (nn.Linear, nn.modules.conv._ConvNd)
     # Not `module.weight`, which would run a parametrization, and with it perhaps move a buffer.
-    layers = {id(module._parameters.get("weight")) for module in model.modules() if isinstance(module, kinds)}
-    return [name for name, parameter in model.named_parameters() if id(parameter) in layers]
+    layers = {name: m._parameters.get("weight") for name, m in model.named_modules() if isinstance(m, kinds)}
+    if without := [name for name, weight in layers.items() if weight is None]:
+        more = " and more" if len(without) > 3 else ""
+        warnings.warn(
+            f"{', '.join(map(repr, without[:3]))}{more}: the weight is computed from others (spectral_norm, "
+            "weight_norm, pruning or another parametrization), and is not among those selected.",
+            stacklevel=2,
+        )
+    held = {id(weight) for weight in layers.values()}
+    return [name for name, parameter in model.named_parameters() if id(parameter) in held]
 
 
 weights = Selector("weights", _weight_names)

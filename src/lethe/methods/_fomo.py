@@ -12,11 +12,16 @@ from torch.optim import Optimizer
 
 from lethe._check import LetheError, non_negative
 from lethe._check import fraction as check_fraction
+from lethe._shards import agreed, groups
 from lethe.consolidate import MeasuredStatistics, StableModel, Teacher, consistency_loss, recompute_statistics
+from lethe.consolidate._recompute import frozen_norms
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import learning, selected_parameters
+from lethe.methods._fomo_checks import check_optimizer, warn_of_nothing, warn_without_batches
 from lethe.methods._fomo_config import FOMOConfig
+from lethe.methods._loop_watch import LoopWatch
+from lethe.methods._relearning_rate import RelearningRate
 from lethe.methods._span import Span
 
 Batches = Iterable[tuple[Tensor, Tensor]]
@@ -58,7 +63,8 @@ class FOMO:
         decay: of the stable model's moving average, per update, in [0, 1]; None: such that it spans ``average_phases``
             relearning phases, whose steps are counted in the first epoch.
         consistency: weight of the consistency loss; 0 leaves it and its forward pass out.
-        generator: source of the masks and of the new weights; None is torch's global one.
+        generator: source of the masks and of the new weights; None is torch's global one, on several ranks that of the
+            first.
         stable: a ready copy of the network for the stable model; needed under FSDP2.
         options: the other options of :class:`lethe.methods.FOMOConfig`: ``patience``, ``relearn_lr``, ``criterion``,
             ``granularity``, ``count``, ``reinit``, ``average``, ``distance``, …; ``lethe train fomo --help`` describes
@@ -109,8 +115,9 @@ class FOMO:
         self.forgettings = 0
         self._epoch, self._forgot_at = -1, -1  # the epoch that began last, and that of the last forgetting
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
-        self._stepped = self._ended = False  # in the epoch that began last
+        self._loop = LoopWatch()
         self._recomputed = False
+        self._frozen: list[nn.Module] = []  # norms of the stable model whose counterparts do not learn either
         self._span: Span | None = None  # while it is for the average to find its decay
         if decay is None and o.average == "phase":
             decay = 1.0 - 1.0 / o.average_phases
@@ -123,12 +130,7 @@ class FOMO:
         measures = o.stable_statistics == "measure"
         self._measured = MeasuredStatistics(self._stable.module, model) if measures else None
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
-        held = set() if optimizer is None else {id(p) for group in optimizer.param_groups for p in group["params"]}
-        if optimizer is not None and held.isdisjoint(map(id, selected.values())):
-            raise LetheError(
-                "the optimizer holds none of the weights that are to be forgotten: give FOMO this model's optimizer, "
-                "built after the model was moved, wrapped or sharded."
-            )
+        check_optimizer(optimizer, selected)
         CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
         check_redraw(model, selected, o.reinit)
         self._initial: dict[str, Tensor] | None = None
@@ -136,7 +138,9 @@ class FOMO:
             self._initial = {n: p.detach().clone() for n, p in selected_parameters(model, chosen).items()}
         if o.relearn_lr is not None and optimizer is None:
             raise LetheError("relearn_lr sets the optimizer's learning rate: give FOMO the optimizer.")
-        self._initial_lrs = [] if optimizer is None else [float(group["lr"]) for group in optimizer.param_groups]
+        self._relearning = None
+        if o.relearn_lr is not None and optimizer is not None:
+            self._relearning = RelearningRate(optimizer, o.relearn_lr)
 
     @property
     def stable(self) -> nn.Module:
@@ -174,6 +178,8 @@ class FOMO:
             self._stable.decay = self._span.decay
         if epoch != self._epoch >= 0:
             self._look_back()
+        if self._epoch < 0 and batches is None and CRITERIA[self.options.criterion].needs_batches:
+            warn_without_batches(self.options.criterion)
         self._epoch = epoch
         if self.schedule.automatic and epoch == self.schedule.patience and not self.schedule.observations:
             warnings.warn(
@@ -201,21 +207,23 @@ class FOMO:
         Raises:
             LetheError: ``clean_consistency`` is above 0, and there is no ``clean``.
         """
+        if self.options.clean_consistency > 0 and clean is None:
+            raise LetheError("clean_consistency needs the clean images: consistency(x, logits, clean).")
         loss = logits.new_zeros(())
         if self.forgettings == 0:
             return loss
         if self.consistency_weight > 0:
             loss = self.consistency_weight * self._distance(logits, self._stable_logits(x))
-        if self.options.clean_consistency > 0:
-            if clean is None:
-                raise LetheError("clean_consistency needs the clean images: consistency(x, logits, clean).")
+        if clean is not None and self.options.clean_consistency > 0:
             distance = self._distance(self.model(clean), self._stable_logits(clean))
             loss = loss + self.options.clean_consistency * distance
         return loss
 
     def end_step(self) -> None:
         """Move the stable model; call it after each step of the optimizer, and of its schedule if that has steps."""
-        self._stepped = True
+        if not self._loop.stepped and self.options.stable_statistics == "recompute":
+            self._frozen = frozen_norms(self.stable, self.model)
+        self._loop.stepped = True
         self._set_learning_rate()
         self._teacher.forget()
         if self._span is not None:
@@ -231,7 +239,7 @@ class FOMO:
             epoch: from 0.
             images: runs through the training images, in batches (B, C, H, W), once more.
         """
-        self._ended = True
+        self._loop.ended = True
         if self.options.average == "phase":
             if self.schedule.due(epoch + 1):
                 self._consolidate_phase(epoch + 1)
@@ -243,7 +251,7 @@ class FOMO:
                     "stable_statistics='recompute' needs images: end_epoch(epoch, images), where images() returns the "
                     "training images, batch by batch."
                 )
-            recompute_statistics(self.stable, images())
+            recompute_statistics(self.stable, images(), self._frozen)
             self._recomputed = True
             self._set_statistics()
 
@@ -262,6 +270,7 @@ class FOMO:
             "forgettings": self.forgettings,
             "forgot_at": self._forgot_at,
             "epoch": self._epoch,
+            "loop": self._loop.state_dict(),
             "consolidated_for": self._consolidated_for,
             "recomputed": self._recomputed,
             "schedule": self.schedule.state_dict(),
@@ -274,6 +283,10 @@ class FOMO:
         """Load what :meth:`state_dict` returned."""
         if "stable" not in state:
             raise LetheError(f"this is no state of FOMO: it holds {', '.join(map(str, state)) or 'nothing'}.")
+        if self.generator is None and state["generator"] is not None:
+            raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
+        if self._initial is not None and set(self._initial) - set(state.get("initial", ())):
+            raise LetheError("the saved FOMO has no initial weights to rewind to: it was built with another reinit.")
         self._stable.load_state_dict(state["stable"])
         self._recomputed = bool(state.get("recomputed", False))
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
@@ -281,6 +294,8 @@ class FOMO:
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])
             self._epoch, self._consolidated_for = int(state["epoch"]), int(state["consolidated_for"])
+        if "loop" in state:
+            self._loop.load_state_dict(state["loop"])
         if self._span is not None and state.get("span") is None and self._stable.updates:
             raise LetheError("the saved FOMO had a decay of its own: give this one it, too (0.999 was the default).")
         if self._span is not None and state.get("span") is not None:
@@ -293,31 +308,20 @@ class FOMO:
         self._teacher.forget()
         if self._measured is not None:
             self._measured.forget()
-        if self.generator is None and state["generator"] is not None:
-            raise LetheError("the saved FOMO drew from a generator of its own: build this one with generator=... too.")
         if self.generator is not None and state["generator"] is not None:
-            self.generator.set_state(state["generator"])
+            self.generator.set_state(state["generator"].cpu())  # wherever torch.load was told to put it
 
     def _look_back(self) -> None:
         """When an epoch begins: at what the loop left out in the one before."""
-        if len(self._teacher) > 2 and not self._stepped:  # once or twice may be a look
-            warnings.warn(
-                f"fomo.end_step() was not called in epoch {self._epoch}: the stable model stands still, and the "
-                "consistency loss pulls towards it. Call it after each step of the optimizer.",
-                stacklevel=3,
-            )
-        if self._stepped and not self._ended and self.options.stable_statistics == "recompute":
-            warnings.warn(
-                f"stable_statistics='recompute', but fomo.end_epoch(epoch, images) was not called after epoch "
-                f"{self._epoch}: the stable model's statistics are not its own.",
-                stacklevel=3,
-            )
-        if self.options.average == "phase" and self.forgettings == 0 and not self._ended and self._stepped:
+        o, loop = self.options, self._loop
+        if o.average == "phase" and self.forgettings == 0 and loop.stepped and not loop.ended:
             self._stable.follow(self.model)
-        self._stepped = self._ended = False
+        loop.look_back(self._epoch, len(self._teacher), recomputes=o.stable_statistics == "recompute")
 
     def _stable_logits(self, x: Tensor) -> Tensor:
         """The stable model's answer; in training it is kept for the other passes, and what it is shown measured."""
+        if self.stable.training:  # a loop's evaluation has left it so
+            self.stable.eval()
         if not torch.is_grad_enabled():
             logits: Tensor = self.stable(x)
             return logits
@@ -333,10 +337,8 @@ class FOMO:
         self._stable.statistics = "average" if reading == "measure" else reading
 
     def _set_learning_rate(self) -> None:
-        """While relearning, whatever a schedule has set."""
-        if self.forgettings and self.options.relearn_lr is not None and self.optimizer is not None:
-            for group, initial in zip(self.optimizer.param_groups, self._initial_lrs, strict=True):
-                group["lr"] = self.options.relearn_lr * group.get("initial_lr", initial)
+        if self.forgettings and self._relearning is not None:
+            self._relearning.hold()
 
     def _forget(self, batches: Batches | None) -> Forgotten:
         o = self.options
@@ -344,12 +346,13 @@ class FOMO:
         if criterion.needs_batches and batches is None:
             raise LetheError(f"the criterion {o.criterion!r} looks at data: begin_epoch(epoch, batches).")
         shown = _first(batches, o.criterion_images) if batches is not None and criterion.needs_batches else ()
-        masks = criterion.mask(self.model, shown, o.wanted(self.fraction, self.select), self.generator)
-        return reinitialize(
+        source = self._source()
+        masks = criterion.mask(self.model, shown, o.wanted(self.fraction, self.select), source)
+        forgotten = reinitialize(
             self.model,
             masks,
             optimizer=self.optimizer,
-            generator=self.generator,
+            generator=source,
             init=o.reinit,
             initial=self._initial,
             shrink=o.shrink,
@@ -357,6 +360,15 @@ class FOMO:
             state=o.forgotten_state,
             statistics=o.forgotten_statistics,
         )
+        if criterion.counts and self.fraction > 0 and forgotten.count == 0:
+            warn_of_nothing(self.fraction, o.granularity)
+        return forgotten
+
+    def _source(self) -> torch.Generator | None:
+        """What masks and new weights are drawn from; ranks that were given no generator agree on one."""
+        if self.generator is not None or not groups(self.model):
+            return self.generator
+        return torch.Generator().manual_seed(agreed(self.model, int(torch.randint(2**62, ()))))
 
     def _consolidate_phase(self, epoch: int) -> None:
         if self.options.average == "phase" and self._consolidated_for != epoch:
@@ -364,8 +376,8 @@ class FOMO:
             self._consolidated_for = epoch
 
     def _draws_an_update(self) -> bool:
-        device = torch.device("cpu") if self.generator is None else self.generator.device
-        drawn = torch.rand((), generator=self.generator, device=device)
+        source = self._source()
+        drawn = torch.rand((), generator=source, device="cpu" if source is None else source.device)
         return bool(drawn < self.options.average_probability)
 
     def _distance(self, logits: Tensor, stable_logits: Tensor) -> Tensor:

@@ -1,0 +1,53 @@
+"""What can be wrong with what FOMO is given, and is told before the first epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from lethe._check import LetheError
+
+
+def check_optimizer(optimizer: Optimizer | None, selected: Mapping[str, Tensor]) -> None:
+    """Look whether the optimizer holds what may be forgotten, and would relearn it.
+
+    Raises:
+        LetheError: it holds nothing of it. Where it lacks some of it, which another may hold, that is a warning.
+    """
+    if optimizer is None:
+        return
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    outside = [name for name, p in selected.items() if id(p) not in held]
+    if len(outside) == len(selected):
+        raise LetheError(
+            "the optimizer holds none of the weights that are to be forgotten: give FOMO this model's optimizer, "
+            "built after the model was moved, wrapped or sharded."
+        )
+    if outside:
+        warnings.warn(
+            f"the optimizer does not hold {len(outside)} of the parameters that may be forgotten, {outside[0]!r} among "
+            "them: what no optimizer trains is not relearnt, and what another one remembers of them is not cleared. "
+            "Freeze what does not learn, or choose with select.",
+            stacklevel=3,
+        )
+
+
+def warn_without_batches(criterion: str) -> None:
+    """Say in the first epoch what would fail in the epoch of the first forgetting."""
+    warnings.warn(
+        f"the criterion {criterion!r} looks at data: where it is to forget, it fails without "
+        "begin_epoch(epoch, batches).",
+        stacklevel=3,
+    )
+
+
+def warn_of_nothing(fraction: float, granularity: str) -> None:
+    """Say that a forgetting forgot nothing."""
+    warnings.warn(
+        f"nothing was forgotten: {fraction:.2%} of these {granularity} rounds to none. Take a larger fraction, "
+        "count='overall', or a finer granularity.",
+        stacklevel=4,
+    )
