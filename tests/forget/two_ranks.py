@@ -8,6 +8,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 from torch.distributed.fsdp import fully_shard
+from torch.distributed.optim import ZeroRedundancyOptimizer
 from torch.nn.parallel import DistributedDataParallel
 
 import lethe
@@ -190,6 +191,22 @@ def compiled_and_unseeded(own):
         same(f"DDP without a generator, {name}", part.state_dict(), first)
 
 
+def state_in_shares(own):
+    """An optimizer whose ranks keep a share of the state each forgets all of what was forgotten."""
+    model = DistributedDataParallel(network())
+    optimizer = ZeroRedundancyOptimizer(model.parameters(), torch.optim.SGD, lr=0.1, momentum=0.9)
+    x, y = own()
+    F.cross_entropy(model(x), y).backward()
+    optimizer.step()
+    mine = [state["momentum_buffer"] for p, state in optimizer.optim.state.items() if p.ndim == 2]
+    assert mine
+    assert all((momentum != 0).any() for momentum in mine)
+    forget.reinitialize(
+        model, forget.whole_mask(model), optimizer=optimizer, generator=torch.Generator().manual_seed(0)
+    )
+    assert all((momentum == 0).all() for momentum in mine)
+
+
 def measured(can_shard):
     """Statistics are those of what all ranks are shown, in parts of any length."""
     parts = [x[: 5 + 3 * rank] for rank, (x, _) in enumerate(batches())]
@@ -220,6 +237,7 @@ def main():
     can_shard = hasattr(torch.cpu.Stream, "record_event")  # torch 2.6 cannot shard on the CPU
     ddp(own)
     compiled_and_unseeded(own)
+    state_in_shares(own)
     measured(can_shard)
     if can_shard:
         fsdp(own)
