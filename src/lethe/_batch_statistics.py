@@ -10,18 +10,20 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.module import register_module_forward_pre_hook
 
 from lethe._check import LetheError
 
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+"""What batch norms call them, torch's and others'."""
 COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
 
 
 class Kept:
     """Copies of the running statistics of the norms that were found so far."""
 
-    def __init__(self, weights: Iterable[Tensor]) -> None:
+    def __init__(self, weights: Iterable[Tensor], everything: bool = False) -> None:
+        self.everything = everything
         self.weights = {id(weight) for weight in weights}
         self.seen: set[nn.Module] = set()
         self.network_seen = False
@@ -29,15 +31,16 @@ class Kept:
         self.copies: list[Tensor] = []
 
     def add(self, module: nn.Module) -> None:
-        """Copy the statistics of each batch (or instance) norm in ``module`` that is in training mode."""
+        """Copy the statistics of each norm in ``module`` that is in training mode, known by what it calls them."""
         if module in self.seen:
             return
         if not self.network_seen and not isinstance(module, torch.fx.GraphModule):  # as which a compiled function runs
             self.network_seen = any(id(p) in self.weights for p in module.parameters())
         for inner in module.modules():  # a compiled network runs without the hooks of what is in it
-            if inner not in self.seen and isinstance(inner, _NormBase) and inner.training:
-                buffers = [inner.running_mean, inner.running_var, inner.num_batches_tracked]
-                there = [b for b in buffers if b is not None and inner.track_running_stats]
+            if inner not in self.seen and inner.training:
+                buffers = dict(inner.named_buffers(recurse=False))
+                norm = "running_mean" in buffers or "running_var" in buffers
+                there = [b for name, b in buffers.items() if self.everything or (norm and name in STATISTICS)]
                 self.statistics.extend(there)
                 self.copies.extend(b.clone() for b in there)
             self.seen.add(inner)
@@ -50,7 +53,7 @@ class Kept:
 
 @contextmanager
 def frozen_batch_statistics(
-    networks: Iterable[nn.Module] | None = None, weights: Iterable[Tensor] = ()
+    networks: Iterable[nn.Module] | None = None, weights: Iterable[Tensor] = (), everything: bool = False
 ) -> Iterator[Kept]:
     """After this context, running means, variances and batch counts are what they were before, to the bit.
 
@@ -60,11 +63,12 @@ def frozen_batch_statistics(
     Args:
         networks: where to look; None: wherever a hook sees a module run.
         weights: by which the hook knows the network.
+        everything: keep all buffers of modules in training mode still, not those of norms alone.
 
     Yields:
         What was found; its ``network_seen`` says whether a module with any of the weights was seen.
     """
-    kept = Kept(weights)
+    kept = Kept(weights, everything)
     if networks is not None:
         kept.network_seen = True
         for network in networks:

@@ -53,6 +53,13 @@ def positive(name: str, value: float) -> float:
     return value
 
 
+def whole(name: str, value: int, minimum: int) -> int:
+    """Return ``value`` if it is a whole number of at least ``minimum``."""
+    if value != value // 1:
+        raise LetheError(f"{name} must be a whole number, got {value!r}.")
+    return at_least(name, value, minimum)
+
+
 def at_least(name: str, value: Number, minimum: int) -> Number:
     """Return ``value`` if it is at least ``minimum``."""
     if not value >= minimum:  # also refuses nan

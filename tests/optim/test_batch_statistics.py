@@ -1,8 +1,11 @@
 """Running statistics move once a step, or in every pass on request."""
 
 import copy
+import warnings
 
+import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from two_pass_trials import closure_for, every_rule, network, same
 
@@ -47,3 +50,34 @@ def test_instance_norms_statistics_move_once_a_step():
     optimizer.step(closure_for(model, optimizer, x))
     plain(x)
     assert torch.equal(model[1].running_mean, plain[1].running_mean)
+
+
+class Own(nn.Module):
+    """A norm of one's own, with the buffers of torch's."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(8))
+        self.register_buffer("running_var", torch.ones(8))
+
+    def forward(self, x):
+        return F.batch_norm(x, self.running_mean, self.running_var, training=self.training)
+
+
+@every_rule
+@pytest.mark.parametrize("scripted", [False, True])
+def test_norms_are_known_by_their_buffers_whatever_their_class(rule, scripted):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8) if scripted else Own(), nn.Linear(8, 3))
+    expected = copy.deepcopy(model[:2])
+    x = torch.randn(16, 6)
+    if rule.passes > 1:
+        expected(x)
+        if scripted:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch's word on TorchScript
+                model = torch.jit.script(model)
+        optimizer = rule.build(model.parameters(), lr=0.0, modules=model)
+        optimizer.step(closure_for(model, optimizer, x))
+        for mine, theirs in zip(list(model.buffers()), list(expected.buffers()), strict=True):
+            torch.testing.assert_close(mine, theirs)

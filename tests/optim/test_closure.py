@@ -1,6 +1,7 @@
 """Every rule: what a closure may do, and what is told to one that does it wrong."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -62,8 +63,9 @@ def test_a_closure_over_micro_batches_gives_the_step_of_the_whole_batch(rule):
 def test_misuse_is_told(rule):
     layer = nn.Linear(2, 2)
     optimizer = rule.build(layer.parameters(), lr=0.1)
-    with pytest.raises(TypeError, match="needs a closure"):
-        optimizer.step(None)
+    for nothing in ((), (None,)):
+        with pytest.raises(TypeError, match=r"needs a closure .* takes optimizer\.base_optimizer"):
+            optimizer.step(*nothing)
     before = copy.deepcopy(layer)
     with pytest.raises(RuntimeError, match=r"loss\.backward\(\)"):
         optimizer.step(lambda: layer(torch.ones(1, 2)).sum())
@@ -101,3 +103,57 @@ def test_one_name_cannot_be_an_option_of_both_optimizers():
 def test_weights_without_a_matrix_are_refused_where_nothing_could_be_perturbed(kind):
     with pytest.raises(ValueError, match="nothing that AWP or RWP could perturb"):
         kind([nn.Parameter(torch.ones(3))], lr=0.1)
+
+
+@every_rule
+def test_a_loss_that_is_maximised_is_refused_wherever_it_is_said(rule):
+    model = network()
+    with pytest.raises(ValueError, match="minimise the negative"):
+        rule.build(model.parameters(), lr=0.1, maximize=True)
+    with pytest.raises(ValueError, match="minimise the negative"):
+        rule.build([{"params": model.parameters(), "maximize": True}], lr=0.1)
+    optimizer = rule.build(model.parameters(), lr=0.1)
+    with pytest.raises(ValueError, match="minimise the negative"):
+        optimizer.add_param_group({"params": [nn.Parameter(torch.ones(2, 2))], "maximize": True})
+
+
+@pytest.mark.parametrize("base", [torch.optim.LBFGS, lethe.SAM])
+def test_a_base_optimizer_that_needs_a_closure_is_refused(base):
+    with pytest.raises(ValueError, match="steps by a closure of its own"):
+        lethe.AWP(network().parameters(), base, lr=0.1)
+
+
+def test_a_share_of_a_pass_is_refused():
+    with pytest.raises(ValueError, match="inner_iter must be a whole number"):
+        lethe.AMP(network().parameters(), 0.1, 0.5, inner_iter=1.5)
+    with pytest.raises(ValueError, match="inner_iter must be a whole number"):
+        lethe.RWP(network().parameters(), lr=0.1, inner_iter=2.5)
+
+
+@every_rule
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_autocast_around_the_step_sees_the_perturbed_weights_too(rule, inside):
+    """Autocast keeps copies of the weights in low precision for as long as it lasts."""
+    x = torch.randn(16, 6)
+
+    def step(outer):
+        model = network()
+        optimizer = rule.build(model.parameters(), lr=0.1)
+        losses = []
+
+        def closure():
+            with torch.autocast("cpu", torch.bfloat16) if inside or not outer else nullcontext():
+                optimizer.zero_grad()
+                loss = model(x).float().square().mean()
+            loss.backward()
+            losses.append(loss.item())
+
+        torch.manual_seed(0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=outer):
+            optimizer.step(closure)
+        return losses
+
+    losses = step(outer=True)
+    assert losses == step(outer=False)
+    assert len(losses) == rule.passes
+    assert losses[1:] != losses[:1] * (rule.passes - 1) or rule.passes == 1

@@ -102,3 +102,20 @@ def test_a_layer_frozen_while_it_holds_a_gradient_is_left_alone(rule):
 
     optimizer.step(closure)
     assert torch.equal(model[3].weight, before)
+
+
+@every_rule
+def test_weights_that_a_closure_thaws_come_back_too(rule):
+    """As an attack that freezes the network for its own passes may do."""
+    model = network()
+    optimizer = rule.build(model.parameters(), lr=0.0)
+    model[0].requires_grad_(False)
+    before = copy.deepcopy(model)
+    inner = closure_for(model, optimizer, torch.randn(16, 6))
+
+    def closure():
+        model.requires_grad_(True)
+        return inner()
+
+    optimizer.step(closure)
+    assert same(model, before)

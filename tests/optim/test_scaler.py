@@ -116,3 +116,25 @@ def test_an_overflow_under_clipping_skips_the_step_too(rule):
     weights = [name for name, _ in network().named_parameters()]
     assert all(torch.equal(history[0][0][name], history[1][0][name]) for name in weights)
     assert scaler.get_scale() == 512.0
+
+
+@every_rule
+def test_an_overflow_leaves_other_buffers_too(rule):
+    """Spectral norm's estimates, which a pass at weights that are not finite would spoil for good."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(6, 16)), nn.ReLU(), nn.Linear(16, 3))
+    optimizer = rule.build(model.parameters(), lr=0.05)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    for step in range(3):
+        x, y = data(step)
+
+        def closure(x=x, y=y, step=step):
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(x), y) * (float("inf") if step == 0 else 1.0)
+            scaler.scale(loss).backward()
+            return loss
+
+        loss = optimizer.step(closure, grad_scaler=scaler)
+        scaler.update()
+    assert loss.isfinite()
+    assert all(buffer.isfinite().all() for buffer in model.buffers())

@@ -111,3 +111,17 @@ def test_a_state_of_the_base_optimizer_alone_can_be_loaded(rule):
     assert {k: v for k, v in group.items() if k not in ("params", "lr")} == options
     assert group["lr"] == 0.3
     optimizer.step(closure_for(model, optimizer, torch.randn(16, 6)))
+
+
+@every_rule
+def test_a_state_that_is_loaded_into_the_base_optimizer_is_shared_too(rule):
+    model = network()
+    optimizer = rule.build(model.parameters(), lr=0.1, momentum=0.9)
+    optimizer.step(closure_for(model, optimizer, torch.randn(16, 6)))
+    for mine in (optimizer, copy.deepcopy(optimizer)):
+        mine.base_optimizer.load_state_dict(torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9).state_dict())
+        assert mine.param_groups is mine.base_optimizer.param_groups
+        assert mine.state is mine.base_optimizer.state
+        torch.optim.lr_scheduler.StepLR(mine, 1, 0.5)
+        assert mine.base_optimizer.param_groups[0]["lr"] == 0.2
+        assert set(mine._rule_defaults) <= set(mine.param_groups[0])

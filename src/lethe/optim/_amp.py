@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lethe._check import LetheError, at_least, non_negative, one_of
+from lethe._check import LetheError, at_least, non_negative, one_of, whole
 from lethe.optim import _tensors
 from lethe.optim._two_pass import TwoPassOptimizer
 
@@ -89,7 +89,7 @@ class AMP(TwoPassOptimizer):
     def _check_group(self, group: dict[str, Any]) -> None:
         non_negative("epsilon", group["epsilon"])
         non_negative("inner_lr", group["inner_lr"])
-        at_least("inner_iter", group["inner_iter"], 0)
+        whole("inner_iter", group["inner_iter"], 0)
 
     def _extra_state(self) -> dict[str, Any]:
         return {"ball": self.ball}
@@ -100,7 +100,7 @@ class AMP(TwoPassOptimizer):
     def _perturb(self, inner: int) -> None:
         groups: list[tuple[float, list[Tensor]]] = []  # (epsilon, weights) of each group
         for group in self.param_groups:
-            weights = [p for p in group["params"] if p.requires_grad]
+            weights = self._moving(group)
             if not weights:
                 continue
             deltas = [self._buffer(self._delta, p) for p in weights]

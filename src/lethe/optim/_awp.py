@@ -10,7 +10,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
-from lethe._check import LetheError, at_least, non_negative
+from lethe._check import LetheError, at_least, non_negative, whole
 from lethe.optim import _tensors
 from lethe.optim._two_pass import TwoPassOptimizer
 
@@ -57,7 +57,7 @@ class AWP(TwoPassOptimizer):
 
     def _perturb(self, inner: int) -> None:
         for group in self.param_groups:
-            weights = [p for p in group["params"] if p.ndim > 1 and p.requires_grad and p.grad is not None]
+            weights = [p for p in self._moving(group) if p.ndim > 1 and p.grad is not None]
             if not weights:
                 continue
             gradients = [p.grad for p in weights]
@@ -105,7 +105,7 @@ class RWP(TwoPassOptimizer):
         inner_iter: int = 10,
         **base_kwargs: Any,
     ) -> None:
-        self.inner_iter = at_least("inner_iter", inner_iter, 1)
+        self.inner_iter = whole("inner_iter", inner_iter, 1)
         super().__init__(params, base_optimizer, {"gamma": gamma}, base_kwargs)
         _require_matrices(self.param_groups)
 
@@ -121,10 +121,12 @@ class RWP(TwoPassOptimizer):
     def _perturb(self, inner: int) -> None:
         groups = []
         for group in self.param_groups:
-            weights = [p for p in group["params"] if p.ndim > 1 and p.requires_grad]
+            weights = [p for p in self._moving(group) if p.ndim > 1]
             if weights:
                 groups.append((float(group["gamma"]), weights))
         everyone = [p for _, weights in groups for p in weights]
+        if not everyone:  # all matrices are frozen at the moment
+            return
         sums = [self._buffer(self._delta, p) for p in everyone]
         if inner == 0:
             _tensors.zero_(sums, foreach=self._foreach)

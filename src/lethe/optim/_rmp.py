@@ -57,20 +57,19 @@ class RMP(TwoPassOptimizer):
 
     def _perturb(self, inner: int) -> None:
         for group in self.param_groups:
-            for weight in group["params"]:
+            for weight in self._moving(group):
                 if sharded(weight):
                     raise LetheError(
                         "RMP cannot perturb sharded weights (FSDP): its draw would depend on the sharding."
                     )
-                if weight.requires_grad:
-                    bound = math.sqrt(group["epsilon"] / weight.numel())
-                    delta = self._buffer(self._delta, weight)
-                    if self.generator is None or self.generator.device == weight.device:
-                        delta.uniform_(-bound, bound, generator=self.generator)
-                    else:
-                        drawn = torch.empty(weight.shape, dtype=weight.dtype, device=self.generator.device)
-                        delta.copy_(drawn.uniform_(-bound, bound, generator=self.generator))
-                    weight.add_(delta)
+                bound = math.sqrt(group["epsilon"] / weight.numel())
+                delta = self._buffer(self._delta, weight)
+                if self.generator is None or self.generator.device == weight.device:
+                    delta.uniform_(-bound, bound, generator=self.generator)
+                else:
+                    drawn = torch.empty(weight.shape, dtype=weight.dtype, device=self.generator.device)
+                    delta.copy_(drawn.uniform_(-bound, bound, generator=self.generator))
+                weight.add_(delta)
 
 
 @dataclass(frozen=True, kw_only=True)

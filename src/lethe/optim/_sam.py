@@ -59,7 +59,7 @@ class SAM(TwoPassOptimizer):
         moves: list[tuple[float, list[Tensor], list[Tensor]]] = []  # (rho, weights, direction) of each group
         scaled: list[Tensor] = []  # what the norm is taken of
         for group in self.param_groups:
-            weights = [p for p in group["params"] if p.requires_grad and p.grad is not None]
+            weights = [p for p in self._moving(group) if p.grad is not None]
             if not weights:
                 continue
             direction = [p.grad for p in weights]

@@ -64,9 +64,14 @@ class TwoPassOptimizer(Optimizer):
         self._delta: dict[Tensor, Tensor] = {}
         self._ascents: list[_Ascent] = []
         self._bare = False
+        self._in_step: frozenset[int] = frozenset()
         self.base_optimizer = base_optimizer(self.param_groups, **base_options)
+        _refuse_own_closure(self.base_optimizer)
         self.defaults = {**self.base_optimizer.defaults, **rule_defaults}
         self._share_with_base()
+        self._share_after_loading()
+        for group in self.param_groups:
+            _refuse_maximize(group)
 
     @abstractmethod
     def _passes(self, group: dict[str, Any]) -> int:
@@ -80,9 +85,9 @@ class TwoPassOptimizer(Optimizer):
         """Raise for options of a group that are out of range."""
 
     @torch.no_grad()
-    def step(  # type: ignore[override]
+    def step(
         self,
-        closure: Callable[[], Result],
+        closure: Callable[[], Result] | None = None,
         ascent_closure: Callable[[], object] | None = None,
         *,
         grad_scaler: torch.amp.GradScaler | None = None,
@@ -108,11 +113,13 @@ class TwoPassOptimizer(Optimizer):
         if closure is None:
             raise TypeError(
                 f"{type(self).__name__}.step needs a closure that zeroes the gradients, runs forward and backward and "
-                "returns what you want back: it runs at the weights and again at the perturbed weights."
+                "returns what you want back: it runs at the weights and again at the perturbed weights. Whatever steps "
+                "without one, as torch.distributed.checkpoint does, takes optimizer.base_optimizer."
             )
         last, ascend = torch.enable_grad()(closure), torch.enable_grad()(ascent_closure or closure)
         passes = max(self._passes(group) for group in self.param_groups)
         weights, how = self._weights(), self.step_options
+        self._in_step = frozenset(map(id, weights))
         self._refuse_with_scaler(grad_scaler, passes)
         saved: list[Tensor] = []
         if passes:
@@ -130,12 +137,14 @@ class TwoPassOptimizer(Optimizer):
                     self._perturb(number - 1)
                     if overflow is not None:  # nan here makes the last gradients nan, under DDP on every rank
                         _tensors.shift_(weights, overflow)
+                    torch.clear_autocast_cache()  # in which an outer autocast keeps the weights as they were
                 if number > first:
                     self._zero_stale_gradients(weights)
                     if draws is not None:
                         draws.again()
                 still = number > first and how.batch_statistics == "first"
-                statistics = frozen_batch_statistics(how.networks, weights) if still else nullcontext()
+                everything = grad_scaler is not None  # no buffer may keep what an overflow makes of it
+                statistics = frozen_batch_statistics(how.networks, weights, everything) if still else nullcontext()
                 with statistics as kept, nullcontext() if is_last else ascent_context():
                     returned = last() if is_last else ascend()
                 if kept is not None and not kept.network_seen and not self._bare:
@@ -155,6 +164,7 @@ class TwoPassOptimizer(Optimizer):
         finally:
             if passes:
                 _tensors.copy_(weights, saved, foreach=self._foreach)
+                torch.clear_autocast_cache()
         if updates is not None:
             _tensors.add_(weights, updates, foreach=self._foreach)
         elif grad_scaler is not None:
@@ -212,6 +222,10 @@ class TwoPassOptimizer(Optimizer):
             raise RuntimeError("every parameter given to this optimizer is frozen (requires_grad is False).")
         return weights
 
+    def _moving(self, group: dict[str, Any]) -> list[Any]:
+        """The group's weights that this step may perturb: those that learnt when it began, and so were saved."""
+        return [p for p in group["params"] if id(p) in self._in_step]
+
     @staticmethod
     def _gradients(weights: list[Tensor], *, required: bool) -> list[Tensor]:
         gradients = [p.grad for p in weights if p.grad is not None]
@@ -239,6 +253,7 @@ class TwoPassOptimizer(Optimizer):
         for key, value in self._rule_defaults.items():
             param_group.setdefault(key, value)
         self._check_group(param_group)
+        _refuse_maximize(param_group)
         self.base_optimizer.add_param_group(param_group)
 
     def state_dict(self) -> dict[str, Any]:
@@ -248,11 +263,6 @@ class TwoPassOptimizer(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned, or a state of the base optimizer alone."""
         self.base_optimizer.load_state_dict(state_dict)
-        self._share_with_base()
-        for group in self.param_groups:  # a state of the base optimizer alone, or of another rule, lacks ours
-            for key, value in self._rule_defaults.items():
-                group.setdefault(key, value)
-            self._check_group(group)
 
     def __getstate__(self) -> dict[str, Any]:
         # torch's own keeps three entries only and would lose the base optimizer in a pickle or a deep copy.
@@ -262,7 +272,9 @@ class TwoPassOptimizer(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._saved, self._delta, self._ascents, self._bare = {}, {}, [], False
+        self._in_step = frozenset()
         self._share_with_base()
+        self._share_after_loading()
 
     def _extra_state(self) -> dict[str, Any]:
         """Attributes of a subclass that a copy must have."""
@@ -271,6 +283,19 @@ class TwoPassOptimizer(Optimizer):
     def _share_with_base(self) -> None:
         self.param_groups = self.base_optimizer.param_groups
         self.state = self.base_optimizer.state
+
+    def _share_after_loading(self) -> None:
+        """Whoever loads into the base optimizer, also past this one, gives it other groups and another state."""
+
+        def loaded(base: Optimizer) -> None:
+            self._share_with_base()
+            for group in self.param_groups:  # a state of the base optimizer alone, or of another rule, lacks ours
+                for key, value in self._rule_defaults.items():
+                    group.setdefault(key, value)
+                self._check_group(group)
+                _refuse_maximize(group)
+
+        self.base_optimizer.register_load_state_dict_post_hook(loaded)
 
     @staticmethod
     def _buffer(store: dict[Tensor, Tensor], weight: Tensor) -> Tensor:
@@ -304,6 +329,19 @@ class _Ascent:
     """What a GradScaler needs to know of an optimizer."""
 
     param_groups: list[dict[str, Any]]
+
+
+def _refuse_maximize(group: dict[str, Any]) -> None:
+    """Perturbations climb the loss, which would help one that is maximised."""
+    if group.get("maximize"):
+        raise LetheError("maximize=True cannot be perturbed against: minimise the negative of the loss.")
+
+
+def _refuse_own_closure(base: Optimizer) -> None:
+    """The base optimizer steps with gradients that are there; one that asks for a closure would perturb within ours."""
+    closure = inspect.signature(type(base).step).parameters.get("closure")
+    if isinstance(base, TwoPassOptimizer) or (closure is not None and closure.default is inspect.Parameter.empty):
+        raise LetheError(f"{type(base).__name__} steps by a closure of its own, and cannot be put below another rule.")
 
 
 def _fit_to_base(base_optimizer: Callable[..., Optimizer], options: dict[str, Any], rule: dict[str, Any]) -> None:
