@@ -64,3 +64,13 @@ def test_it_leaves_no_trace():
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(lethe.LetheError, match="must be"):
         CarliniWagnerL2(**options)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_finds_its_way_from_black_and_white_pixels_too(dtype):
+    x = torch.tensor([0.0, 1.0, 0.0, 1.0], dtype=dtype).view(1, 1, 2, 2)
+    model = Plane(torch.tensor([1.0, 1.0, 1.0, 1.0]), 2.25).to(dtype)
+    found = CarliniWagnerL2(steps=100, searches=6, learning_rate=0.05)(model, x, torch.tensor([0]))
+    assert found.dtype == dtype
+    assert model(found).argmax(1).item() == 1
+    assert (found - x).float().norm() < 0.3  # the two dark pixels rise by an eighth: 0.18

@@ -8,8 +8,10 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import lethe
-from lethe.attacks import PGD, cw_linf, fgsm, fgsm_rs
+from lethe.attacks import PGD, CarliniWagnerL2, cw_linf, fgsm, fgsm_rs
 from lethe.attacks._losses import LOSSES
+from lethe.data import ImageSet
+from lethe.evaluate import Threat, signs_in_the_network
 
 
 def network(seed=0):
@@ -209,3 +211,34 @@ def test_a_compiled_attack_finds_the_same_images():
 def test_what_makes_no_sense_is_refused(options, message):
     with pytest.raises(lethe.LetheError, match=message):
         PGD(**options)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [PGD(steps=3), PGD(steps=3, norm="l2", epsilon=0.5), CarliniWagnerL2(steps=20, initial_c=10.0, learning_rate=0.1)],
+)
+def test_an_attack_within_inference_mode_is_the_same(attack):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
+    x, y = torch.rand(4, 3, 2, 2), torch.arange(4) % 3
+    expected = attack(model, x, y, torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        found = attack(model, x.clone(), y.clone(), torch.Generator().manual_seed(1))
+    assert torch.equal(found, expected)
+    assert not torch.equal(found, x)
+
+
+def test_a_gradient_that_is_no_number_moves_nothing_and_is_told():
+    class Root(nn.Module):
+        """Of a dark pixel the gradient is no number."""
+
+        def forward(self, x):
+            score = torch.where(x > 0, x.sqrt(), 0.0).flatten(1).sum(1)
+            return torch.stack([score, 2.0 - score], dim=1)
+
+    x = torch.tensor([0.0, 0.5]).view(2, 1, 1, 1).expand(2, 1, 2, 2).clone()
+    found = PGD(norm="l2", epsilon=0.1, step_size=0.1, steps=2, random_start=False)(Root(), x, torch.tensor([1, 0]))
+    assert found.isfinite().all()
+    assert not torch.equal(found[1], x[1])
+    (sign,) = [s for s in signs_in_the_network(Root(), ImageSet(x, torch.tensor([1, 0]), 2), Threat()) if "finite" in s]
+    assert "a gradient that is not finite at 50%" in sign

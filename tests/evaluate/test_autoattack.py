@@ -92,3 +92,35 @@ def test_it_goes_on_after_the_last_stage_that_is_done(ours, data):
     )
     assert torch.equal(resumed.right["autoattack"], stages["autoattack"])
     assert all(share == 0.0 or share > 0.75 for share in asked)  # Square alone, the last of four
+
+
+@pytest.mark.parametrize("classes", [4, 9])
+def test_fewer_classes_than_it_takes_by_default(classes):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(16, classes))
+    x = torch.rand(6, 1, 4, 4)
+    found = evaluate(model, ImageSet(x, model(x).argmax(1), classes), ["autoattack"], Threat("linf", 0.02))
+    assert 0.0 <= found.accuracy("autoattack") <= 1.0
+
+
+def test_the_time_of_an_ensemble_that_was_stopped_counts(data, tmp_path):
+    path = tmp_path / "found.json"
+
+    def stop(name, share):
+        if share >= 0.25:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(
+            network(),
+            data,
+            ["autoattack"],
+            THREAT,
+            evaluation=Evaluation.open(path, {}),
+            batch_size=8,
+            on_progress=stop,
+        )
+    before = Evaluation.open(path, {})
+    before.seconds["autoattack"] = 1000.0
+    done = evaluate(network(), data, ["autoattack"], THREAT, evaluation=before, batch_size=8)
+    assert done.seconds["autoattack"] > 1000.0

@@ -39,3 +39,13 @@ def test_batches_do_not_matter_and_the_mode_is_kept():
     model = Says().train()
     assert calibration_error(model, data, batch_size=2) == pytest.approx(calibration_error(model, data), rel=1e-6)
     assert model.training
+
+
+def test_half_precision_is_summed_in_single():
+    data = images([0.75] * 3000, [0, 1] * 1500)
+
+    class Half(Says):
+        def forward(self, x):
+            return super().forward(x).bfloat16()
+
+    assert calibration_error(Half(), data) == pytest.approx(0.25, abs=0.005)

@@ -216,3 +216,10 @@ def test_a_pickle_in_place_of_a_file_does_not_run(official, tmp_path):
     with pytest.raises(lethe.LetheError, match="cannot be read"):
         OfficialCorruptions(official, "cifar10").images("fog", 1)
     assert not (tmp_path / "harmed").exists()
+
+
+def test_an_images_draws_do_not_depend_on_how_many_follow():
+    few, more = (MadeCorruptions(smooth(count, size=8)) for count in (251, 252))
+    assert torch.equal(smooth(252, size=8).images[:251], smooth(251, size=8).images)
+    for name in ("impulse-noise", "gaussian-noise"):
+        assert torch.equal(few.images(name, 3).images, more.images(name, 3).images[:251])

@@ -91,6 +91,21 @@ def test_an_evaluation_that_was_stopped_goes_on(tmp_path):
     assert found.calibration == whole.calibration
 
 
+def test_warnings_are_not_lost_where_it_is_stopped_while_it_looks_for_them(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "found.json"
+    with monkeypatch.context() as patched:
+        patched.setattr("lethe.evaluate._evaluation.signs_in_the_network", stop)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(Saturated(), DATA, ["pgd-20"], THREAT, evaluation=Evaluation.open(path, {}))
+    assert json.loads(path.read_text())["warnings"] == []
+    for _ in range(2):
+        again = evaluate(Saturated(), DATA, ["pgd-20"], THREAT, evaluation=Evaluation.open(path, {}))
+        assert again.warnings == evaluate(Saturated(), DATA, ["pgd-20"], THREAT).warnings != []
+
+
 def test_a_file_of_another_evaluation_is_not_touched(tmp_path):
     path = tmp_path / "found.json"
     evaluate(Brightness(), DATA, [], THREAT, evaluation=Evaluation.open(path, {"epsilon": 0.06}))
@@ -170,6 +185,13 @@ def test_verdicts_that_contradict_each_other_draw_a_warning(shares, message):
     assert message in warning
 
 
+def test_too_few_steps_to_cross_the_ball_prove_nothing():
+    shares = {"fgsm": 40, "pgd-7": 50, "square": 45}
+    right = {name: torch.arange(100) < share for name, share in shares.items()}
+    assert signs_in_the_verdicts(right) == []
+    assert len(signs_in_the_verdicts(right, Threat(step_size=8 / 255))) == 2
+
+
 def test_verdicts_as_they_should_be_draw_none():
     shares = {"clean": 90, "fgsm": 60, "pgd-20": 50, "cw-100": 48, "square": 55, "transfer": 80}
     assert signs_in_the_verdicts({name: torch.arange(100) < share for name, share in shares.items()}) == []
@@ -184,6 +206,7 @@ def test_verdicts_as_they_should_be_draw_none():
         ("fgsm", Threat("l2", 1.0), "fgsm is an attack in linf"),
         ("cw-l2", THREAT, "cw-l2 measures in l2"),
         ("transfer", THREAT, "name its run with --transfer-from"),
+        ("autoattack", THREAT, "compares the 4 largest logits, and this network has 3"),
     ],
 )
 def test_an_attack_that_is_not_there_is_refused_before_anything_runs(name, threat, message):

@@ -143,3 +143,13 @@ def test_bad_radii_and_networks_without_weights_are_refused():
         worst_loss(network(), data(), [0.2, 0.1])
     with pytest.raises(lethe.LetheError, match="this network has none"):
         worst_loss(nn.Flatten(), data(), [0.1])
+
+
+def test_an_autocast_around_it_sees_the_moved_weights_too():
+    model, images = network(), data()
+    alone = worst_loss(model, images, [0.0, 0.2, 0.5])
+    line, _ = slices(model, images, [-1.0, 0.0, 1.0], [0.0])
+    with torch.autocast("cpu", torch.bfloat16):
+        assert worst_loss(model, images, [0.0, 0.2, 0.5]) == pytest.approx(alone, rel=0.05)
+        assert slices(model, images, [-1.0, 0.0, 1.0], [0.0])[0] == pytest.approx(line, rel=0.05)
+    assert alone[2] > 1.1 * alone[0]

@@ -130,3 +130,30 @@ def test_options_that_cannot_change_a_result_do_not_part_runs(finished_run):
     other = replace(SGDRecipe(), run=RunConfig(seed=1), evaluation=EvaluationConfig(eval_steps=3, eval_batch_size=7))
     (section,) = sections(group_runs([finished_run("a", SGDRecipe(), records), finished_run("b", other, records)]))
     assert [(row.label, row.cells[-1]) for row in section.rows] == [("SGD", "2")]
+
+
+def test_seeds_that_stopped_early_share_the_epochs_that_both_have(finished_run):
+    runs = [
+        finished_run("a", replace(SGDRecipe(), run=RunConfig(seed=0)), clean([0.9, 0.5], [0.8, 0.7])),
+        finished_run("b", replace(SGDRecipe(), run=RunConfig(seed=1)), clean([0.5, 0.9, 0.8], [0.6, 0.7, 0.5])),
+    ]
+    (section,) = sections(group_runs(runs))
+    assert section.rows[0].values == pytest.approx([30.0, 50.0])
+    (curve,) = section.curves
+    assert curve.x == [1, 2]
+    assert curve.mean == pytest.approx([0.3, 0.3])
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_seed_that_stopped_before_its_average_began_has_no_stable_model(finished_run, first):
+    short = [{"epoch": 1, **measured("", 0.5, 0.4, 0.9, 0.8)}]
+    whole = [*short, {"epoch": 2, **measured("", 0.4, 0.3, 0.9, 0.8), **measured("stable/", 0.6, 0.5, 0.8, 0.7)}]
+    runs = [
+        finished_run(f"seed{seed}", replace(FOMORecipe(), run=RunConfig(seed=seed)), records)
+        for seed, records in enumerate([short, whole] if first else [whole, short])
+    ]
+    (section,) = sections(group_runs(runs))
+    stable, working = section.rows
+    assert (stable.seeds, stable.values, stable.cells[-1]) == ([int(first)], [50.0], "1")
+    assert (working.seeds, working.cells[-1]) == ([0, 1], "2")
+    assert [len(curve.seeds) for curve in section.curves] == [1, 2]

@@ -51,8 +51,13 @@ class CarliniWagnerL2:
         Returns:
             The nearest image found that fools the network; the image itself where none was found.
         """
+        if torch.is_inference_mode_enabled() or x.is_inference():  # in which there are no gradients
+            with torch.inference_mode(False):
+                return self(model, x.clone(), y.clone(), generator)
         check_images(x)
-        x = x.detach()
+        half, x = x, x.detach()
+        if x.dtype in (torch.float16, torch.bfloat16):  # in which 1 - 1e-6 is 1, and its atanh infinite
+            x = x.float()
         many = [1] * (x.ndim - 1)
         c = torch.full((len(x),), self.initial_c, dtype=x.dtype, device=x.device)
         low, high = torch.zeros_like(c), torch.full_like(c, float("inf"))
@@ -66,7 +71,7 @@ class CarliniWagnerL2:
                 for _ in range(self.steps):
                     candidate = (w.tanh() + 1) / 2
                     distance = (candidate - x).square().flatten(1).sum(1)
-                    gap = margin(model(candidate), y)
+                    gap = margin(model(candidate.to(half.dtype)).to(x.dtype), y)
                     objective = distance + c * (-gap).clamp_min(-self.confidence)
                     (w.grad,) = torch.autograd.grad(objective.sum(), w)
                     with torch.no_grad():
@@ -79,4 +84,4 @@ class CarliniWagnerL2:
                 low = torch.where(fooled_by_c, low, c)
                 high = torch.where(fooled_by_c, c, high)
                 c = torch.where(high.isinf(), c * 10, (low + high) / 2)
-        return best
+        return best.to(half.dtype)

@@ -61,6 +61,7 @@ class L2:
 
     def step(self, gradient: Tensor, step_size: float) -> Tensor:
         """The gradient of each image, scaled to the length; an image without gradient stays."""
+        gradient = gradient.nan_to_num(0.0, 0.0, 0.0)  # as the sign of nan is 0, too
         return (gradient * _per_image(step_size / _lengths(gradient).clamp_min(1e-12), gradient)).to(gradient.dtype)
 
     def project(self, delta: Tensor, epsilon: float) -> Tensor:

@@ -112,6 +112,9 @@ class PGD:
         Raises:
             LetheError: ``x`` is not floating point, or has values outside [0, 1].
         """
+        if torch.is_inference_mode_enabled() or x.is_inference():  # in which there are no gradients
+            with torch.inference_mode(False):
+                return self(model, x.clone(), y.clone(), generator)
         check_images(x)
         x = x.detach()
         loss = LOSSES[self.loss]

@@ -59,7 +59,7 @@ def autoattack_stage(
         Which images are left now, (N,), on the CPU, and the package's warnings.
 
     Raises:
-        LetheError: the package is not installed.
+        LetheError: the package is not installed, or there are too few classes for its losses.
     """
     try:
         from pyautoattack import AutoAttack
@@ -80,11 +80,24 @@ def autoattack_stage(
         device=device,
     )
     ensemble.attacks_to_run = [stage]
+    with evaluation_mode(model), torch.no_grad():
+        others = model(x[:1]).shape[1] - 1
+    for attack in (ensemble.apgd_targeted, ensemble.fab):  # which take the nine likeliest of the other classes
+        attack.n_target_classes = min(9, others)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), _untouched(model), _listening(on_progress) as warned:
         _, predicted = ensemble.run_standard_evaluation(x, part.labels, batch_size=batch_size)
     after[left.cpu()] = (predicted == part.labels).cpu()
     return after, warned
+
+
+def check_classes(version: str, classes: int) -> None:
+    """Raise where the ensemble's losses, which compare the three or four largest logits, have too few."""
+    needed = {"autoattack": 4, "autoattack-rand": 3}.get(version, 2)
+    if classes < needed:
+        raise LetheError(
+            f"{version} compares the {needed} largest logits, and this network has {classes}: take pgd-100 and square."
+        )
 
 
 @contextmanager

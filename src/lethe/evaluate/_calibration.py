@@ -25,7 +25,7 @@ def calibration_error(model: nn.Module, data: ImageSet, *, bins: int = 15, batch
     confidences, rights = [], []
     with evaluation_mode(model), torch.no_grad():
         for x, y in batches(data, batch_size):
-            confidence, predicted = model(x).softmax(1).max(1)
+            confidence, predicted = model(x).float().softmax(1).max(1)  # sums in half precision would stand still
             confidences.append(confidence)
             rights.append((predicted == y).to(confidence.dtype))
     confidence, right = torch.cat(confidences), torch.cat(rights)

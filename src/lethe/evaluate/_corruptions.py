@@ -201,8 +201,8 @@ class MadeCorruptions:
         )
         generator = torch.Generator().manual_seed(int(words[0] >> 1))
         done = []
-        for x, _ in batches(self.data, BLOCK):
-            x = x.cpu()
-            whole = F.pad(x, (0, 0, 0, 0, 0, 0, 0, BLOCK - len(x))) if len(x) < BLOCK else x
-            done.append(CORRUPTIONS[name](whole, severity, generator)[: len(x)].clamp(0.0, 1.0))
+        for several, _ in batches(self.data, BLOCK):
+            for x in torch.split(several.cpu(), BLOCK):  # a last image alone comes with the block before
+                whole = F.pad(x, (0, 0, 0, 0, 0, 0, 0, BLOCK - len(x)))
+                done.append(CORRUPTIONS[name](whole, severity, generator)[: len(x)].clamp(0.0, 1.0))
         return ImageSet(torch.cat(done).to(self.data.labels.device), self.data.labels, self.data.classes)

@@ -16,7 +16,7 @@ from lethe._check import LetheError
 from lethe._files import write_file
 from lethe._guard import evaluation_mode
 from lethe.data import ImageSet, batches
-from lethe.evaluate._autoattack import STAGES, autoattack_stage
+from lethe.evaluate._autoattack import STAGES, autoattack_stage, check_classes
 from lethe.evaluate._calibration import calibration_error
 from lethe.evaluate._masking import signs_in_the_network, signs_in_the_verdicts
 from lethe.evaluate._named_attacks import WHOLE, BatchAttack, Threat, batch_attack, title
@@ -42,6 +42,7 @@ class Evaluation:
         beside: what is no attack, by name (``corruptions``, which were made, ``official corruptions``, ``sharpness``):
             how it was made, and what was found.
         warnings: signs that the numbers are not to be believed, AutoAttack's among them.
+        looked_at: the attacks whose verdicts were looked through for such signs; None: they were not.
         path: the file; None keeps nothing.
     """
 
@@ -53,6 +54,7 @@ class Evaluation:
     said: list[str] = field(default_factory=list)
     beside: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    looked_at: list[str] | None = None
     path: Path | None = None
 
     @classmethod
@@ -73,6 +75,7 @@ class Evaluation:
             evaluation.made = content["made"]
             evaluation.seconds = content["seconds"]
             evaluation.warnings = content["warnings"]
+            evaluation.looked_at = content.get("warnings are of")
             evaluation.calibration = content["expected calibration error"]
             evaluation.said = content["said by AutoAttack"]
             evaluation.beside = {name: content[name] for name in BESIDE if name in content}
@@ -94,6 +97,7 @@ class Evaluation:
         before = {key: value for key, value in self.made.get(name, how).items() if key != "torch"}
         if before != how:
             self.right = {key: flags for key, flags in self.right.items() if key.partition(":")[0] != name}
+            self.seconds.pop(name, None)
         self.made[name] = how | {"torch": str(torch.__version__)} if name not in self.right else self.made[name]
         return name in self.right
 
@@ -123,6 +127,7 @@ class Evaluation:
             "robust accuracy, worst of all": self.worst() if robust else None,
             "expected calibration error": self.calibration,
             "warnings": self.warnings,
+            "warnings are of": self.looked_at,
             "said by AutoAttack": self.said,
             "made": self.made,
             "seconds": self.seconds,
@@ -172,32 +177,38 @@ def evaluate(
         source_name: what identifies ``source``; another one makes transferred images anew.
 
     Raises:
-        LetheError: an unknown attack, found before anything is run.
+        LetheError: an unknown attack, or one that this network has too few classes for, found before anything is run.
     """
     names = list(dict.fromkeys(["clean", *attacks]))
     known = {name: batch_attack(name, threat, source) for name in names}
     done = evaluation if evaluation is not None else Evaluation({})
-    new = False
+    ensembles = [name for name in names if name in WHOLE]
+    if ensembles and len(data):
+        with evaluation_mode(model), torch.no_grad():
+            classes = model(next(batches(data, 1))[0]).shape[1]
+        for name in ensembles:
+            check_classes(name, classes)
     for name in names:
         how: dict[str, Any] = {"step size": threat.step, "batch size": batch_size, "seed": seed}
         if name == "transfer":
             how["source"] = source_name
         if done.has(name, {} if name == "clean" else how):
             continue
-        new, started = True, time.monotonic()
+        started, before = time.monotonic(), done.seconds.get(name, 0.0)  # of an ensemble that was stopped
         on_progress(name, 0.0)
         if name in WHOLE:
             _ensemble(model, data, name, threat, done, batch_size, seed, on_progress)
         else:
             done.right[name] = _verdicts(model, data, name, known[name], threat, batch_size, seed, on_progress)
-        done.seconds[name] = round(time.monotonic() - started, 1)
+        done.seconds[name] = round(before + time.monotonic() - started, 1)
         on_progress(name, 1.0)
         done.save()
     if done.calibration is None:
         done.calibration = calibration_error(model, data, batch_size=batch_size)
-    if len(names) > 1 and new:
+    if len(names) > 1 and done.looked_at != list(done.right):  # also where it was stopped before it had looked
         network = signs_in_the_network(model, data, threat, seed=seed)
-        done.warnings = [*network, *signs_in_the_verdicts(done.right), *done.said]
+        done.warnings = [*network, *signs_in_the_verdicts(done.right, threat), *done.said]
+        done.looked_at = list(done.right)
     done.save()
     return done
 
@@ -240,6 +251,7 @@ def _ensemble(
 ) -> None:
     """Run AutoAttack's attacks one after the other, each on the images that are left, and keep each."""
     stages, right = STAGES[name], done.right["clean"]
+    started, before = time.monotonic(), done.seconds.get(name, 0.0)
     for number, stage in enumerate(stages):
         key = name if number + 1 == len(stages) else f"{name}:{stage}"
         if key not in done.right:
@@ -255,6 +267,7 @@ def _ensemble(
                 on_progress=lambda share, number=number: on_progress(name, (number + share) / len(stages)),  # type: ignore[misc]
             )
             done.said += [warning for warning in said if warning not in done.said]
+            done.seconds[name] = round(before + time.monotonic() - started, 1)
             done.save()
         right = done.right[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import torch
@@ -40,10 +41,11 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
         with torch.enable_grad():
             loss = F.cross_entropy(model(clone), y, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, clone)
-    blind = int((gradient.flatten(1).abs().amax(1) == 0).sum())
-    if blind:
-        share = blind / len(part)
-        found.append(f"the loss has no gradient at {share:.0%} of the images: gradients are masked")
+    sizes = gradient.flatten(1).abs().amax(1)
+    for what, images in (("no gradient", sizes == 0), ("a gradient that is not finite", ~sizes.isfinite())):
+        if bool(images.any()):
+            share = float(images.float().mean())
+            found.append(f"the loss has {what} at {share:.0%} of the images: gradients are masked")
     if bool((predicted == predicted[0]).all()):
         found.append(f"the network predicts class {int(predicted[0])} for every image, which no attack can change")
         return found
@@ -57,17 +59,20 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
     return found
 
 
-def signs_in_the_verdicts(right: Mapping[str, Tensor]) -> list[str]:
+def signs_in_the_verdicts(right: Mapping[str, Tensor], threat: Threat | None = None) -> list[str]:
     """Compare attacks: one step must not beat many, nor a black box or another network's images the white box.
 
     Args:
         right: by name of the attack, which images are classified right, (N,).
+        threat: the ball, which the many steps have to be able to cross; None: of steps as long as a quarter of it.
     """
     found: list[str] = []
+    threat = Threat() if threat is None else threat
     share = {name: float(flags.float().mean()) for name, flags in right.items()}
-    white = [name for name in right if name.startswith(("pgd-", "cw-")) and name != "cw-l2"]
+    steps = {name: int(at[2]) for name in right if (at := re.fullmatch(r"(pgd|cw)-(\d+)", name))}
+    white = [name for name, number in steps.items() if number * threat.step >= 2 * threat.epsilon]
     strongest = min(white, key=lambda name: share[name], default="clean")
-    many = max(white, key=lambda name: int(name.rpartition("-")[2]), default="clean")
+    many = max(white, key=lambda name: steps[name], default="clean")
     if white and "fgsm" in right and share["fgsm"] < share[many] - 0.005:
         found.append(
             f"one step is stronger than many: FGSM leaves {share['fgsm']:.1%}, {title(many)} {share[many]:.1%}: "

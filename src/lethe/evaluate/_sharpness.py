@@ -85,6 +85,7 @@ def worst_loss(
                 for w, w0, length, g in zip(weights, start, lengths, slopes, strict=True):
                     gap = w + g * (2 * radius / steps * length / g.norm().clamp(min=1e-30)) - w0
                     w.copy_(w0 + gap * (radius * length / gap.norm().clamp(min=1e-30)).clamp(max=1.0))
+                torch.clear_autocast_cache()  # in which an outer autocast keeps the weights as they were
                 loss, slopes = _slope(model, weights, data, batch_size)
                 largest = max(largest, _as_worst(loss))
             found.append(largest)
@@ -131,6 +132,7 @@ def slices(
             nonlocal done
             for w, w0, d, e in zip(weights, start, first, second, strict=True):
                 w.copy_(w0 + a * d + b * e)
+            torch.clear_autocast_cache()
             loss = _loss(model, data, batch_size)
             done += 1
             on_progress(done / total)
@@ -204,6 +206,7 @@ def _moved(model: nn.Module) -> Iterator[tuple[list[nn.Parameter], list[Tensor]]
         finally:
             for w, w0 in zip(weights, start, strict=True):
                 w.copy_(w0)
+            torch.clear_autocast_cache()
 
 
 def _loss(model: nn.Module, data: ImageSet, batch_size: int) -> float:

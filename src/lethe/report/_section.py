@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lethe.report._runs import Group
@@ -23,6 +23,12 @@ class Curve:
     def mean(self) -> list[float]:
         """Mean over the seeds at each x."""
         return [statistics.fmean(values) for values in zip(*self.seeds, strict=True)]
+
+    @classmethod
+    def over_epochs(cls, label: str, seeds: Sequence[Mapping[float, float]], chosen: int | None = None) -> Curve:
+        """From values by epoch: at the epochs that all seeds have, as one that stopped early has fewer."""
+        epochs = [epoch for epoch in seeds[0] if all(epoch in values for values in seeds)]
+        return cls(label, epochs, [[values[epoch] for epoch in epochs] for values in seeds], chosen)
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,17 @@ def sections(groups: Sequence[Group]) -> list[Section]:
     return [section for made in kinds.values() for section in made]
 
 
-def _models(group: Group, metric: str) -> list[tuple[str, str]]:
-    """(label, prefix) of each model that the runs measured; the stable one first."""
-    has_stable = any(f"stable/test/{metric}" in record for record in group.runs[0])
-    if not has_stable:
-        return [(group.label, "")]
-    return [(f"{group.label}, stable model", "stable/"), (f"{group.label}, working model", "")]
+def _models(group: Group, metric: str) -> list[tuple[str, str, Group]]:
+    """(label, prefix, runs that measured it) of each model; the stable one first, which a short run may not have."""
+    stable, working = _having(group, f"stable/test/{metric}"), _having(group, f"test/{metric}")
+    if not stable.runs:
+        return [(group.label, "", working)]
+    return [(f"{group.label}, stable model", "stable/", stable), (f"{group.label}, working model", "", working)]
+
+
+def _having(group: Group, key: str) -> Group:
+    places = [at for at, run in enumerate(group.runs) if any(key in record for record in run)]
+    return replace(group, runs=[group.runs[at] for at in places], seeds=[group.seeds[at] for at in places])
 
 
 def _read(group: Group, metric: str, prefix: str) -> list[BestLast]:
@@ -41,19 +46,19 @@ def _read(group: Group, metric: str, prefix: str) -> list[BestLast]:
 
 
 def _curve(label: str, group: Group, key: str, read: Callable[[Any], float], chosen: int | None) -> Curve:
-    measured = [[record for record in run if key in record] for run in group.runs]
-    return Curve(label, [r["epoch"] for r in measured[0]], [[read(r[key]) for r in run] for run in measured], chosen)
+    measured = [{record["epoch"]: read(record[key]) for record in run if key in record} for run in group.runs]
+    return Curve.over_epochs(label, measured, chosen)
 
 
 def _robust(groups: Sequence[Group]) -> Section:
     rows, curves = [], []
     for group in groups:
-        for label, prefix in _models(group, "robust"):
-            robust, clean = _read(group, "robust", prefix), _read(group, "clean", prefix)
+        for label, prefix, part in _models(group, "robust"):
+            robust, clean = _read(part, "robust", prefix), _read(part, "clean", prefix)
             measured = [[b.best for b in robust], [b.last for b in robust], [b.gap for b in robust]]
             measured += [[b.last for b in clean], [b.test_best for b in robust]]
-            rows.append(Row(label, [*map(spread, measured), _n(group)], [100 * b.last for b in robust], group.seeds))
-            curves.append(_curve(label, group, f"{prefix}test/robust", float, robust[0].best_epoch))
+            rows.append(Row(label, [*map(spread, measured), _n(part)], [100 * b.last for b in robust], part.seeds))
+            curves.append(_curve(label, part, f"{prefix}test/robust", float, robust[0].best_epoch))
     attack = groups[0].options["attack"]
     evaluation = groups[0].options["evaluation"]
     under = f"PGD-{evaluation['eval_steps']}, {attack['norm']}, epsilon {radius(attack['epsilon'])}"
