@@ -109,6 +109,22 @@ def test_a_stopped_run_says_how_to_go_on(train, lethe_command):
     assert "Test error, %" in output
 
 
+def test_where_a_run_goes_on_may_be_said_anew_and_nothing_else(train, lethe_command):
+    train("sgd", "--out", "run")
+    Path("run/summary.json").unlink()
+    config = json.loads(Path("run/config.json").read_text())
+    config["run"]["device"] = "cuda:7"
+    Path("run/config.json").write_text(json.dumps(config))
+    status, _, errors = lethe_command("train", "--resume", "run")
+    assert (status, "use --device cpu or auto" in errors) == (2, True)
+    status, _, errors = lethe_command("train", "--resume", "run", "--lr", "0.3", "--device", "cpu")
+    assert status == 2
+    assert "leave '--lr 0.3 --device cpu' out. What may be another is where and how it runs: --out, --device" in errors
+    status, _, errors = lethe_command("train", "--resume", "run", "--device", "cpu", "--checkpoint-minutes", "5")
+    assert (status, errors) == (0, "")
+    assert Path("run/summary.json").is_file()
+
+
 def test_a_stopped_stream_says_how_to_go_on(lethe_command):
     words = ("--train-size", "60", "--test-size", "40", "--width", "4", "--epochs", "1", "--megabatches", "2")
     assert lethe_command("anytime", "lure", *words, "--out", "run")[0] == 0

@@ -144,7 +144,21 @@ def test_a_resumed_schedule_goes_on_with_the_same_rates(epochs, steps, at, sched
 def test_the_state_is_plain_numbers(tmp_path):
     scheduler = ScheduleConfig().build(optimizer_with(0.1), 3)
     save_checkpoint(tmp_path / "s.pt", scheduler.state_dict())
-    assert load_checkpoint(tmp_path / "s.pt") == {"steps": 0, "base_lrs": [0.1]}
+    assert load_checkpoint(tmp_path / "s.pt") == {"steps": 0, "steps_per_epoch": 3, "base_lrs": [0.1]}
+
+
+def test_where_epochs_have_other_steps_it_goes_on_by_epochs():
+    config = ScheduleConfig(epochs=12)
+    before = config.build(optimizer_with(0.1), 4)
+    for _ in range(5 * 4 + 2):
+        before.optimizer.step()
+        before.step()
+    resumed = config.build(optimizer_with(0.1), 3)
+    resumed.load_state_dict(before.state_dict())
+    assert resumed.last_epoch == 5 * 3 + 2
+    old = {name: value for name, value in before.state_dict().items() if name != "steps_per_epoch"}
+    resumed.load_state_dict(old)  # which does not say
+    assert resumed.last_epoch == 22
 
 
 def test_the_state_of_a_schedule_that_counted_epochs_is_read():

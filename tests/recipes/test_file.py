@@ -6,6 +6,7 @@ import pytest
 
 import lethe
 from lethe.recipes import ANYTIME_RECIPES, TRAIN_RECIPES, load_recipe
+from lethe.recipes._file import with_defaults
 
 KNOWN = {**TRAIN_RECIPES, **ANYTIME_RECIPES}
 
@@ -40,6 +41,18 @@ def test_what_a_section_leaves_out_is_the_recipes_own_default(tmp_path):
     )
     assert (recipe.robust.objective, recipe.robust.beta) == ("trades", 3.0)
     assert (recipe.attack.steps, recipe.attack.channels_last) == (7, True)
+
+
+@pytest.mark.parametrize("of_a_run", [True, False])
+def test_a_run_that_was_made_before_there_was_a_choice_goes_on_as_it_was(tmp_path, of_a_run):
+    options = json.loads(json.dumps(KNOWN["fomo"]().options()))
+    del options["schedule"]["schedule"], options["fomo"]["stable_statistics"], options["compute"]
+    if not of_a_run:
+        del options["run"]  # by hand
+    recipe = load_recipe(write(tmp_path / "config.json", options), KNOWN)
+    found = recipe.schedule.schedule, recipe.fomo.stable_statistics, recipe.compute.precision
+    assert found == (("piecewise", "average", "fp32") if of_a_run else ("constant", "recompute", "auto"))
+    assert with_defaults(options, KNOWN)["schedule"]["schedule"] == found[0]
 
 
 def test_a_whole_number_is_a_number(tmp_path):

@@ -8,6 +8,7 @@ import lethe
 from lethe.attacks import PGD
 from lethe.data import load
 from lethe.engine import Observer, RunDirectory, Stopped, load_checkpoint, train_epoch
+from lethe.evaluate import EvaluationConfig
 from lethe.methods import FOMOConfig
 from lethe.objectives import ObjectiveConfig
 from lethe.optim import AWPConfig
@@ -100,6 +101,14 @@ def test_the_validation_accuracy_of_the_working_model_is_observed(tiny, tmp_path
     _, records = tiny(FOMORecipe, tmp_path / "run", epochs=3).execute()
     assert told == [r["validation/robust"] for r in records]
     assert len(told) == 3
+
+
+def test_a_whole_run_is_not_told_to_observe_what_it_evaluates_later(tiny, tmp_path):
+    auto = replace(FORGETS, auto_start=True, patience=1)
+    recipe = tiny(
+        FOMORecipe, tmp_path / "run", epochs=5, fomo=auto, evaluation=EvaluationConfig(eval_every=2, eval_steps=1)
+    )
+    assert len(recipe.execute()[1]) == 5  # a warning would be an error here
 
 
 def test_awp_and_amp_are_what_steps(tiny):

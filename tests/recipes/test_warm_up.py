@@ -17,8 +17,8 @@ from lethe.recipes._warm_up import WarmUp
     ids=["awp", "rwp"],
 )
 def test_it_trains_as_without_perturbation_until_it_is_over(tiny, tmp_path, kind, section, config):
-    def losses(name, kind, **sections):
-        _, records = tiny(kind, tmp_path / name, epochs=3, **sections).execute()
+    def losses(name, kind, epochs=3, **sections):
+        _, records = tiny(kind, tmp_path / name, epochs=epochs, **sections).execute()
         return [record["train/loss"] for record in records]
 
     name = f"{section}_warmup"
@@ -26,9 +26,9 @@ def test_it_trains_as_without_perturbation_until_it_is_over(tiny, tmp_path, kind
     warm = losses("warm", kind, **{section: config(**{name: 2})})
     assert warm[:2] == plain[:2]
     assert warm[:2] != losses("never", kind, **{section: config(**{name: 0})})[:2]
-    always = losses("always", kind, **{section: config(**{name: 3})})
-    assert warm[:2] == always[:2]
-    assert warm[2] != always[2]
+    assert warm[2] != plain[2]
+    with pytest.raises(ValueError, match=f"{section}-warmup is 3 epochs, the run 3, so no weight would be perturbed"):
+        losses("always", kind, **{section: config(**{name: 3})})
 
 
 def test_a_run_that_stops_in_its_warm_up_goes_on_to_the_bit(tiny, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -14,7 +13,8 @@ from lethe.cli._grouped import closing_table
 from lethe.cli._options import COMMANDS, parse_recipe, take
 from lethe.cli._progress import ProgressObserver
 from lethe.cli._sweep import run_sweep, take_sweep
-from lethe.engine import RunDirectory
+from lethe.engine import RunDirectory, kept_options
+from lethe.engine._last import FREE
 from lethe.recipes import Recipe, load_recipe
 from lethe.report import print_sections
 
@@ -22,7 +22,8 @@ HELP = """
 
 --config FILE: take the options of a saved config (a run's config.json); others on the line override it.
 --seeds 0:5 (or 3,7), --sweep OPTION=VALUE,VALUE,...: a run for each, and one table; the same command goes on.
---resume RUN: continue a run that was stopped, to the bit, from its last checkpoint; with --devices N on so many."""
+--resume RUN: continue a run that was stopped, to the bit, from its last checkpoint; --devices, --device, --data-dir and
+what else says where it runs may be given anew."""
 
 
 def make_runs(command: str, words: list[str], extra_help: str = "") -> int:
@@ -41,12 +42,11 @@ def make_runs(command: str, words: list[str], extra_help: str = "") -> int:
     resume = take(words, "--resume")
     directory = None
     if resume is not None:
-        devices = take(words, "--devices")
-        if words:
+        if words and not words[0].startswith("-"):
             raise LetheError(f"--resume takes its options from the run: leave {' '.join(words)!r} out.")
         directory, recipe = _unfinished(command, Path(resume))
-        if devices is not None:
-            recipe = replace(recipe, compute=replace(recipe.compute, devices=_count(devices)))
+        if words:
+            recipe = _elsewhere(command, directory, words)
     else:
         parsed = parse_recipe(command, words, known, HELP + extra_help)
         if parsed is None:
@@ -67,11 +67,21 @@ def make_runs(command: str, words: list[str], extra_help: str = "") -> int:
     return 0
 
 
-def _count(word: str) -> int:
-    try:
-        return int(word)
-    except ValueError:
-        raise LetheError(f"--devices wants a number, got {word!r}.") from None
+def _elsewhere(command: str, directory: RunDirectory, words: list[str]) -> Recipe:
+    """The run as it goes on where the words say: on another device, with its data in another place.
+
+    Raises:
+        LetheError: a word says more than that, which would be another run.
+    """
+    before = load_recipe(directory.path / "config.json", COMMANDS[command])
+    recipe = parse_recipe(command, ["--config", str(directory.path / "config.json"), *words], COMMANDS[command], "")
+    if recipe is None or kept_options(recipe.options()) != kept_options(before.options()):
+        may = ", ".join(f"--{option.replace('_', '-')}" for options in FREE.values() for option in options)
+        raise LetheError(
+            f"--resume takes its options from the run: leave {' '.join(words)!r} out. What may be another is where and "
+            f"how it runs: {may}."
+        )
+    return recipe
 
 
 def _unfinished(command: str, path: Path) -> tuple[RunDirectory, Recipe]:

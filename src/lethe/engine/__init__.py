@@ -11,6 +11,7 @@ from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes, processes
 from lethe.engine._run import run_training
 from lethe.engine._run_directory import RunDirectory
+from lethe.engine._run_lock import alone
 from lethe.engine._run_stream import run_stream
 from lethe.engine._saving import Stopped
 from lethe.engine._schedule import ScheduleConfig
@@ -29,6 +30,7 @@ __all__ = [
     "Stopped",
     "Training",
     "WeightMethod",
+    "alone",
     "flops",
     "generators",
     "kept_options",

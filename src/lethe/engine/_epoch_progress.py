@@ -23,6 +23,8 @@ class EpochProgress:
         correct: number of the part that was classified right.
         seconds: that they took.
         lr: learning rate of the first step; None in checkpoints that do not say.
+        left_out: images of steps whose loss was not finite, in which a gradient scaler finds its scale; they are not in
+            the sum of losses.
     """
 
     order: Tensor
@@ -33,6 +35,7 @@ class EpochProgress:
     seen: int = 0
     seconds: float = 0.0
     lr: float | None = None
+    left_out: Tensor | int = 0
 
     @classmethod
     def begin(cls, order: Tensor, event: object | None, device: torch.device, lr: float) -> EpochProgress:
@@ -40,9 +43,34 @@ class EpochProgress:
         zero, none = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
         return cls(order, None if event is None else str(event), zero, none, lr=lr)
 
+    def add(self, loss: Tensor, correct: Tensor, images: int, *, scaled: bool) -> None:
+        """Count a step's sums of losses and of right answers on this process's part of so many images.
+
+        Args:
+            loss: with a scaler one that is not finite is left out: the step was, too, and where the reported pass is at
+                perturbed weights (RMP, RWP), these were not finite on purpose.
+            correct: number of images.
+            images: of the whole batch.
+            scaled: whether there is a gradient scaler.
+        """
+        if scaled:
+            finite = loss.isfinite()
+            self.left_out = self.left_out + torch.where(finite, 0, images)
+            loss = torch.where(finite, loss, 0.0)
+        self.loss += loss
+        self.correct += correct
+        self.seen += images
+        self.batches += 1
+
+    def mean_loss(self, total: Callable[[Tensor], Tensor]) -> float:
+        """Of the images so far; nan where no step's loss was finite."""
+        counted = self.seen - int(self.left_out)
+        return float(total(self.loss)) / counted if counted else float("nan")
+
     def state_dict(self, total: Callable[[Tensor], Tensor]) -> dict[str, Any]:
         """As a checkpoint holds it; ``total`` sums over the processes of the run."""
-        return {**vars(self), "loss": total(self.loss).clone(), "correct": total(self.correct).clone()}
+        sums = {"loss": total(self.loss).clone(), "correct": total(self.correct).clone()}
+        return {**vars(self), **sums, "left_out": int(self.left_out)}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], device: torch.device, *, ours: bool = True) -> EpochProgress:

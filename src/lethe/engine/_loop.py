@@ -66,10 +66,7 @@ def train_epoch(
         t.method.end_step()
         if t.method.stable is not None:
             t.compute.align(t.method.stable)
-        progress.loss += loss
-        progress.correct += correct
-        progress.seen += total
-        progress.batches += 1
+        progress.add(loss, correct, total, scaled=t.compute.scaler is not None)
         progress.seconds = before + time.perf_counter() - started
         if on_step is not None:
             on_step(progress.seen / len(data))
@@ -84,7 +81,7 @@ def train_epoch(
     t.method.end_epoch(t.epoch, images)
     t.epoch += 1
     t.progress = None
-    mean_loss = float(processes.sum(progress.loss)) / progress.seen
+    mean_loss = progress.mean_loss(processes.sum)
     if not math.isfinite(mean_loss):
         raise diverged(mean_loss, t.epoch)
     record: dict[str, Any] = {

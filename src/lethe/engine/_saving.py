@@ -60,7 +60,7 @@ class Saving:
             return
         progress = training.progress
         if progress is not None:
-            loss = float(self._processes.sum(progress.loss)) / progress.seen
+            loss = progress.mean_loss(self._processes.sum)
             if not math.isfinite(loss):
                 raise diverged(loss, training.epoch + 1)
         self.save()

@@ -111,13 +111,21 @@ class StepScheduler(LRScheduler):
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""
-        return {"steps": self.last_epoch, "base_lrs": [float(base) for base in self.base_lrs]}
+        return {
+            "steps": self.last_epoch,
+            "steps_per_epoch": self.steps_per_epoch,
+            "base_lrs": [float(base) for base in self.base_lrs],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load what :meth:`state_dict` returned, or the state of a ``MultiStepLR`` that counted epochs.
 
-        The latter is what checkpoints of version 0.1.0 have, saved between epochs.
+        The latter is what checkpoints of version 0.1.0 have, saved between epochs. On another number of devices an
+        epoch may have other steps, where its last images are too few for a batch: epochs count then.
         """
         self.base_lrs = list(state["base_lrs"])
         self.last_epoch = state["steps"] if "steps" in state else state["last_epoch"] * self.steps_per_epoch
+        if (theirs := state.get("steps_per_epoch", self.steps_per_epoch)) != self.steps_per_epoch:
+            epochs, within = divmod(self.last_epoch, theirs)
+            self.last_epoch = epochs * self.steps_per_epoch + min(within, self.steps_per_epoch)
         self._last_lr = [float(group["lr"]) for group in self.optimizer.param_groups]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ from lethe.consolidate._recompute import frozen_norms
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import learning, selected_parameters
-from lethe.methods._fomo_checks import check_optimizer, warn_of_nothing, warn_without_batches
+from lethe.methods._fomo_checks import check_optimizer, warn_of_nothing, warn_of_silence, warn_without_batches
 from lethe.methods._fomo_config import FOMOConfig
 from lethe.methods._loop_watch import LoopWatch
 from lethe.methods._relearning_rate import RelearningRate
@@ -181,12 +180,9 @@ class FOMO:
         if self._epoch < 0 and batches is None and CRITERIA[self.options.criterion].needs_batches:
             warn_without_batches(self.options.criterion)
         self._epoch = epoch
-        if self.schedule.automatic and epoch == self.schedule.patience and not self.schedule.observations:
-            warnings.warn(
-                f"FOMO(start='auto') has heard of no validation accuracy by epoch {epoch} and will never forget "
-                "without: call fomo.observe(accuracy) after each epoch's evaluation.",
-                stacklevel=2,
-            )
+        silent = self.schedule.automatic and not self.schedule.observations
+        if silent and self._loop.own and epoch == self.schedule.patience:
+            warn_of_silence(epoch)
         forgotten = None
         if self.schedule.due(epoch) and epoch != self._forgot_at:
             self._consolidate_phase(epoch)

@@ -51,3 +51,12 @@ def warn_of_nothing(fraction: float, granularity: str) -> None:
         "count='overall', or a finer granularity.",
         stacklevel=4,
     )
+
+
+def warn_of_silence(epoch: int) -> None:
+    """Say that an automatic start has nothing to go by."""
+    warnings.warn(
+        f"FOMO(start='auto') has heard of no validation accuracy by epoch {epoch} and will never forget without: call "
+        "fomo.observe(accuracy) after each epoch's evaluation.",
+        stacklevel=3,
+    )

@@ -171,7 +171,7 @@ class FOMOConfig:
         """FOMO for a run of so many epochs; ``stable`` is a ready copy of the network, as FSDP2 needs it."""
         from lethe.methods._fomo import FOMO  # which holds these options
 
-        return FOMO(
+        fomo = FOMO(
             model,
             optimizer,
             start="auto" if self.auto_start else round(self.start * epochs),
@@ -183,6 +183,8 @@ class FOMOConfig:
             stable=stable,
             **{name: value for name, value in vars(self).items() if name not in OWN},
         )
+        fomo._loop.own = False
+        return fomo
 
 
 PAPER = FOMOConfig(start=0.525, period=5, fraction=0.035, later_layers=0.5, decay=0.999, stable_statistics="average")

@@ -9,11 +9,13 @@ class LoopWatch:
     """Whether steps, and the epoch itself, were ended in the epoch that began last.
 
     Attributes:
+        own: it is the user's own loop; Lethe's leaves nothing out.
         stepped: ``end_step`` was called.
         ended: ``end_epoch`` was called.
     """
 
     def __init__(self) -> None:
+        self.own = True
         self.stepped = self.ended = False
 
     def look_back(self, epoch: int, asked: int, *, recomputes: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -13,13 +13,13 @@ from lethe import models
 from lethe._check import LetheError, one_of
 from lethe.attacks import PGD
 from lethe.data import Splits
-from lethe.engine import ComputeConfig, Observer, RunDirectory, ScheduleConfig, WeightMethod
+from lethe.engine import ComputeConfig, ScheduleConfig, WeightMethod
 from lethe.methods import FOMOConfig
 from lethe.objectives import OBJECTIVES, Objective, ObjectiveConfig, SmallLossPGDAT
 from lethe.optim import RWP, AMPUnderAttackConfig, AWPConfig, RWPConfig
 from lethe.recipes._standard import SGDRecipe, Twin
 from lethe.recipes._together import Together
-from lethe.recipes._warm_up import WarmUp
+from lethe.recipes._warm_up import WarmUp, check_warmup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,17 +115,32 @@ class FOMORecipe(ATRecipe):
     awp: AWPConfig = field(default_factory=AWPConfig)
     amp: AMPUnderAttackConfig = field(default_factory=AMPUnderAttackConfig)
 
-    def execute(
-        self, *, observer: Observer | None = None, resume: RunDirectory | None = None
-    ) -> tuple[RunDirectory, list[dict[str, Any]]]:
-        """As any other run; one that would never forget is refused before it begins."""
+    def check_start(self) -> None:
+        """Something has to be forgotten."""
+        super().check_start()
         first, epochs = round(self.fomo.start * self.schedule.epochs) + 1, self.schedule.epochs
-        if resume is None and first > epochs and not self.fomo.auto_start:
+        if first > epochs and not self.fomo.auto_start:
             raise LetheError(
                 f"start {self.fomo.start:g} of {epochs} epochs is epoch {first}, so nothing would be forgotten: "
                 "lower it; average and consistency without forgetting are --fraction 0."
             )
-        return super().execute(observer=observer, resume=resume)
+        seen = self.evaluation.eval_every * (self.fomo.patience + 1)  # epochs, of which the first may be the best
+        if self.fomo.auto_start and seen >= epochs:
+            raise LetheError(
+                f"an automatic start of patience {self.fomo.patience} comes after {seen} epochs at the earliest, and "
+                f"there are {epochs}, so nothing would be forgotten: lower patience or eval-every, or train longer."
+            )
+        if self.weights.weights == "awp":
+            check_warmup("awp", self.awp.awp_warmup, epochs)
+
+    def idle_options(self) -> list[str]:
+        """Also those of AWP or AMP where it does not move the weights."""
+        idle = super().idle_options()
+        for chosen, mine, default in (("awp", self.awp, AWPConfig()), ("amp", self.amp, AMPUnderAttackConfig())):
+            if self.weights.weights != chosen:
+                names = [name for name, value in vars(mine).items() if value != getattr(default, name)]
+                idle += [f"--{name.replace('_', '-')} (weights are moved by {self.weights.weights})" for name in names]
+        return idle
 
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """SGD, or AWP or AMP over it."""
@@ -153,6 +168,11 @@ class AWPRecipe(ATRecipe):
 
     awp: AWPConfig = field(default_factory=AWPConfig)
 
+    def check_start(self) -> None:
+        """Weights have to be perturbed."""
+        super().check_start()
+        check_warmup(self.name, self.awp.awp_warmup, self.schedule.epochs)
+
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """AWP over SGD."""
         return self.awp.build(model.parameters(), **self.sgd.kwargs())
@@ -178,6 +198,11 @@ class RWPRecipe(ATRecipe):
         super().__post_init__()
         if self.robust.objective != "pgd-at":
             raise LetheError(f"rwp goes with pgd-at alone, got {self.robust.objective!r}: awp goes with the others.")
+
+    def check_start(self) -> None:
+        """Weights have to be perturbed."""
+        super().check_start()
+        check_warmup(self.name, self.rwp.rwp_warmup, self.schedule.epochs)
 
     def objective(self, classes: int) -> Objective:
         """Cross-entropy on attacked images; the ascent's counts small losses only."""

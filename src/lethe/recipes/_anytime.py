@@ -25,6 +25,7 @@ from lethe.engine import (
     RunDirectory,
     ScheduleConfig,
     Training,
+    alone,
     flops,
     generators,
     run_stream,
@@ -202,7 +203,8 @@ class AnytimeRecipe(Recipe):
             return self.between(Between(training, new, train, streams["method"], self._fresh(splits)))
 
         directory = resume or RunDirectory.create(self.out(), options, device, classes=class_names(self.data))
-        with TrackingObserver(observer or Observer(), self.track, options) as tracked:
+        one = alone(directory, Processes(device))
+        with one, TrackingObserver(observer or Observer(), self.track, options) as tracked:
             records = run_stream(
                 model,
                 self.starts(streams),

@@ -44,7 +44,7 @@ def load_recipe(path: Path, known: Mapping[str, type[RecipeType]]) -> RecipeType
         raise LetheError(f"the config {str(path)!r} is not JSON: {error}.") from error
     if not isinstance(content, dict) or "recipe" not in content:
         raise LetheError(f"the config {str(path)!r} names no recipe: it needs an entry 'recipe'.")
-    _fill_precision(content)
+    _fill_as_it_was(content)
     kind = known[one_of(f"recipe in {str(path)!r}", str(content.pop("recipe")), known)]
     recipe: RecipeType = _build(kind(), content, str(path))
     return recipe
@@ -63,18 +63,31 @@ def with_defaults(options: dict[str, Any], known: Mapping[str, type[Recipe]]) ->
         return options
     defaults = kind().options()
     options = dict(options)
-    _fill_precision(options)
+    _fill_as_it_was(options)
     return defaults | {
         name: {**defaults[name], **section} if isinstance(section, dict) and name in defaults else section
         for name, section in options.items()
     }
 
 
-def _fill_precision(options: dict[str, Any]) -> None:
-    """Runs made before there was a choice were made in fp32, whatever the default is now."""
+AS_IT_WAS = {
+    "compute": ("precision", "fp32"),
+    "schedule": ("schedule", "piecewise"),
+    "fomo": ("stable_statistics", "average"),
+}
+"""Of a section an option that some runs were made without, and what these did, whatever the default is now."""
+
+
+def _fill_as_it_was(options: dict[str, Any]) -> None:
+    """Runs made before there was a choice were all made in one way, in which they go on."""
     run = options.get("run")
-    if "compute" not in options and isinstance(run, dict) and "device" in run:  # a run's own config, not one by hand
-        options["compute"] = {"precision": "fp32"}
+    if not isinstance(run, dict) or "device" not in run:  # a config by hand, which leaves out what it likes
+        return
+    for section, (option, value) in AS_IT_WAS.items():
+        if section in options and isinstance(options[section], dict):
+            options[section] = {option: value, **options[section]}
+        elif section == "compute":
+            options[section] = {option: value}
 
 
 def _build(default: Any, content: Any, where: str) -> Any:

@@ -18,6 +18,7 @@ from lethe.methods import EMA, SWA, EMAConfig, SWAConfig
 from lethe.objectives import Distillation, DistillationConfig, Objective
 from lethe.optim import AMPUnderAttackConfig
 from lethe.recipes._adversarial import ATRecipe
+from lethe.recipes._classes import check_classes
 from lethe.recipes._standard import Twin
 
 
@@ -62,6 +63,15 @@ class ATSWARecipe(ATRecipe):
     cost: ClassVar[str] = "(2K + 3)F for PGD-K, and from its start on 1F for batch norm"
 
     swa: SWAConfig = field(default_factory=SWAConfig)
+
+    def check_start(self) -> None:
+        """Something has to be averaged."""
+        super().check_start()
+        epochs, share = self.schedule.epochs, self.swa.swa_start
+        if round(share * epochs) >= epochs:
+            raise LetheError(
+                f"swa-start {share:g} of {epochs} epochs is after the last one, so nothing would be averaged: lower it."
+            )
 
     def method(
         self, model: nn.Module, optimizer: Optimizer, generator: torch.Generator, twin: Twin | None = None
@@ -108,8 +118,12 @@ class KDSWARecipe(ATSWARecipe):
         return Distillation(self.attack, clean, robust, self.distillation)
 
     def _check_teacher(self, run: str) -> None:
-        """A teacher must have seen the same images, and none of those that are held out here."""
-        theirs = RunDirectory.open(Path(run)).config()["data"]
+        """A teacher must be finished, and have seen the same images and none of those that are held out here."""
+        directory = RunDirectory.open(Path(run))
+        if directory.summary() is None:  # resumed, the student would have another
+            raise LetheError(f"the teacher {run!r} is not finished: go on with lethe train --resume {run} first.")
+        check_classes(directory, self.data, "take a teacher of the same classes")
+        theirs = directory.config()["data"]
         defaults = dataclasses.asdict(DataConfig())
         for option, ours in dataclasses.asdict(self.data).items():
             found = theirs.get(option, defaults[option])

@@ -21,8 +21,10 @@ from lethe.engine import (
     Observer,
     Processes,
     RunDirectory,
+    ScheduleConfig,
     Training,
     WeightMethod,
+    alone,
     generators,
     processes,
     run_training,
@@ -79,6 +81,8 @@ class SGDRecipe(Recipe):
         together = together or Processes(splits.train.labels.device)
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
+        if len(splits.validation) == 0:
+            raise LetheError("there is no validation image, by which the best epoch is chosen: set --validation-size.")
         model = self.network(splits)
         try_out(model, splits.validation)
         model = together.prepare(model, sync_batch_norm=self.compute.sync_batch_norm)
@@ -105,17 +109,39 @@ class SGDRecipe(Recipe):
             torch.manual_seed(self.run.seed + 1_000_003 * together.rank)
         return training
 
+    def check_start(self) -> None:
+        """See, before a run begins, whether its method can act in so many epochs.
+
+        Raises:
+            LetheError: it cannot, so that the run would be another method's.
+        """
+
+    def idle_options(self) -> list[str]:
+        """Options that were chosen and act on nothing, as they stand on the command line."""
+        schedule, default = self.schedule, ScheduleConfig()
+        piecewise = ("milestones", "gamma", "schedule_by") if schedule.schedule != "piecewise" else ()
+        cyclic = ("cyclic_peak",) if schedule.schedule != "cyclic" else ()
+        return [
+            f"--{name.replace('_', '-')} (the schedule is {schedule.schedule})"
+            for name in (*piecewise, *cyclic)
+            if getattr(schedule, name) != getattr(default, name)
+        ]
+
     def _check_devices(self, together: Processes, optimizer: Optimizer, images: int) -> None:
         """What several devices cannot do, before anything is written."""
         least = 2 * together.count
-        if together.count > 1 and min(self.schedule.batch_size, images) < least:
+        if together.count > 1 and images < least:
+            raise LetheError(f"{together.count} devices need at least {least} training images, and there are {images}.")
+        if together.count > 1 and self.schedule.batch_size < least:
             raise LetheError(f"{together.count} devices need batches of at least {least} images: set batch_size.")
         if together.sharded and isinstance(optimizer, RMP):
             raise LetheError(
                 "RMP cannot perturb a network in shares, on which its draw would depend: take strategy ddp."
             )
         if self.compute.apart and not (together.count > 1 and isinstance(optimizer, TwoPassOptimizer)):
-            raise LetheError("apart is for several devices and an optimizer of two passes: leave it out.")
+            raise LetheError(
+                "apart is for several devices and an optimizer of two passes: leave it out, or take several."
+            )
 
     def execute(
         self, *, observer: Observer | None = None, resume: RunDirectory | None = None
@@ -123,6 +149,10 @@ class SGDRecipe(Recipe):
         """Train to the end, from the checkpoint of ``resume`` if there is one."""
         options = self.resolved().options()
         together = processes(self.run.torch_device(), self.compute.devices, self.compute.strategy)
+        if resume is None:
+            self.check_start()
+            for option in self.idle_options():
+                (observer or Observer()).say(f"{option} acts on nothing")
         if resume:
             together.share(lambda: check_classes(resume, self.data, "put the folders back as they were"))
         splits = together.in_turn(lambda: load(self.data)).to(together.device)
@@ -130,7 +160,7 @@ class SGDRecipe(Recipe):
         directory = resume or together.share(
             lambda: RunDirectory.create(self.out(), options, together.device, together.count, class_names(self.data))
         )
-        with TrackingObserver(observer or Observer(), self.track, options) as tracked:
+        with alone(directory, together), TrackingObserver(observer or Observer(), self.track, options) as tracked:
             records = run_training(
                 training,
                 splits,

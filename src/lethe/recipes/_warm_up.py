@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from torch.optim import Optimizer
 
-from lethe._check import at_least
+from lethe._check import LetheError, at_least
 from lethe.engine import NoMethod
 from lethe.engine._method import Batches
+
+
+def check_warmup(name: str, warmup: int, epochs: int) -> None:
+    """Raise where a method's warm-up outlasts the run."""
+    if warmup >= epochs:
+        raise LetheError(
+            f"{name}-warmup is {warmup} epochs, the run {epochs}, so no weight would be perturbed: warm up for fewer."
+        )
 
 
 class WarmUp(NoMethod):

@@ -1,0 +1,49 @@
+"""One process, or one group of processes, trains a run at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from lethe._check import LetheError
+from lethe.engine._processes import Processes
+from lethe.engine._run_directory import RunDirectory
+
+
+@contextlib.contextmanager
+def alone(directory: RunDirectory, processes: Processes) -> Iterator[None]:
+    """Hold the run's folder, so that no other process writes its metrics and checkpoints meanwhile.
+
+    The folder itself is locked, by the first process: no file is left behind, and the lock ends with the process,
+    however it ends. Where a file system has no locks, nothing is held.
+
+    Raises:
+        LetheError: another process holds it; nothing has been written.
+    """
+    held = processes.share(lambda: _lock(directory)) if processes.first else processes.share(lambda: None)
+    try:
+        yield
+    finally:
+        if processes.first and held is not None:
+            os.close(held)
+
+
+def _lock(directory: RunDirectory) -> int | None:
+    try:
+        import fcntl  # which Windows does not have
+
+        folder = os.open(directory.path, os.O_RDONLY)
+    except (ImportError, OSError):
+        return None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(folder)
+        raise LetheError(
+            f"the run {str(directory.path)!r} is being trained by another process: wait for it, or stop that one."
+        ) from None
+    except OSError:
+        os.close(folder)
+        return None
+    return folder
