@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -24,7 +25,8 @@ class Stops(Observer):
 
 
 @pytest.mark.parametrize("kind", [SGDRecipe, AlmaRecipe])
-def test_a_run_that_another_process_trains_is_left_alone(kind, tiny, tmp_path):
+def test_a_run_that_another_process_trains_is_left_alone(kind, tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr("lethe.engine._run_lock.PATIENCE", 0.3)
     recipe = tiny(kind, tmp_path / "run")
     with pytest.raises(Stopped):
         recipe.execute(observer=Stops())
@@ -48,3 +50,17 @@ def test_it_is_let_go_after_an_error(tmp_path):
     with alone(run, processes):
         pass
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_runs_workers_hold_for_some_seconds_is_waited_for(tmp_path):
+    run, processes = RunDirectory(tmp_path), Processes(torch.device("cpu"))
+    begun = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD.replace("input()", "import time; time.sleep(1.0)"), str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with alone(run, processes):
+            assert other.wait(5) == 0
+    assert time.monotonic() - begun > 0.5

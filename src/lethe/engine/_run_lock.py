@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 
 from lethe._check import LetheError
 from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
+
+PATIENCE = 10.0
+"""Seconds to wait: worker processes of a run that was killed take some to notice, and hold what it held till then."""
 
 
 @contextlib.contextmanager
@@ -36,14 +40,19 @@ def _lock(directory: RunDirectory) -> int | None:
         folder = os.open(directory.path, os.O_RDONLY)
     except (ImportError, OSError):
         return None
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(folder)
-        raise LetheError(
-            f"the run {str(directory.path)!r} is being trained by another process: wait for it, or stop that one."
-        ) from None
-    except OSError:
-        os.close(folder)
-        return None
-    return folder
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until:
+                time.sleep(0.2)
+                continue
+            os.close(folder)
+            raise LetheError(
+                f"the run {str(directory.path)!r} is being trained by another process: wait for it, or stop that one."
+            ) from None
+        except OSError:
+            os.close(folder)
+            return None
+        return folder
