@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 
 import pytest
 import torch
@@ -54,13 +53,11 @@ def test_it_is_let_go_after_an_error(tmp_path):
 
 def test_what_a_killed_runs_workers_hold_for_some_seconds_is_waited_for(tmp_path):
     run, processes = RunDirectory(tmp_path), Processes(torch.device("cpu"))
-    begun = time.monotonic()
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD.replace("input()", "import time; time.sleep(1.0)"), str(tmp_path)],
+        [sys.executable, "-c", HOLD.replace("input()", "import time; time.sleep(3.0)"), str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
     ) as other:
         assert other.stdout.readline() == "held\n"
         with alone(run, processes):
-            assert other.wait(5) == 0
-    assert time.monotonic() - begun > 0.5
+            assert other.wait(2.0) == 0  # it was over
