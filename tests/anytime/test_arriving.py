@@ -267,6 +267,21 @@ def test_a_stream_goes_on_from_its_state_and_needs_only_files_that_are_replayed(
     assert [(pixels(m.train), pixels(m.validation)) for m in (three.take(2), three.take(3))] == numbers[2:]
 
 
+def test_a_loop_over_a_stream_goes_on_from_where_the_stream_is(tmp_path):
+    for index in range(4):
+        write(tmp_path, f"{index}.npz", arrays(20 * index, 20))
+    (tmp_path / "end").touch()
+    options = {"replay": "none", **QUICK}
+    one = ArrivingMegabatches(tmp_path, **options)
+    first = [next(iter(one)).index for _ in range(2)]  # a loop that was left, and begun anew
+    state = one.state_dict()
+    (tmp_path / "0.npz").unlink()
+    (tmp_path / "1.npz").unlink()
+    two = ArrivingMegabatches(tmp_path, **options)
+    two.load_state_dict(state)
+    assert (first, [m.index for m in one], [m.index for m in two]) == ([0, 1], [2, 3], [2, 3])
+
+
 def test_a_folder_that_is_gone_for_a_while_is_waited_for_and_one_that_cannot_be_read_is_told_of(tmp_path):
     def unreadable(path):
         raise PermissionError(13, "Permission denied")

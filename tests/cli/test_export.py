@@ -38,6 +38,7 @@ def test_the_file_loads_into_the_network_that_it_names(train, lethe_command, che
         ("run other", "takes one run"),
         ("run --checkpiont best", "Did you mean '--checkpoint'"),
         ("run --out run/config.json/x", "cannot be written"),
+        ("run --out run/checkpoints", "is a folder: name a file with --out"),
     ],
 )
 def test_mistakes_are_told(train, lethe_command, words, message):
@@ -45,3 +46,11 @@ def test_mistakes_are_told(train, lethe_command, words, message):
     status, _, errors = lethe_command("export", *words.split())
     assert (status, errors.count("\n")) == (2, 1)
     assert message in errors
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, in which nobody can write")
+def test_what_the_writer_itself_finds_is_told(train, lethe_command):
+    train("sgd", "--out", "run")
+    status, _, errors = lethe_command("export", "run", "--out", "/proc/out.safetensors")
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "'/proc/out.safetensors' cannot be written" in errors

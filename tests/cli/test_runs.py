@@ -29,14 +29,29 @@ def test_a_stream_shows_how_far_it_is_and_its_last_accuracy(lethe_command):
     assert "megabatch 2" in " ".join(output.split())
 
 
+def test_an_adversarial_stream_shows_its_robust_accuracy(lethe_command):
+    words = ("--train-size", "60", "--test-size", "40", "--width", "4", "--epochs", "1", "--megabatches", "2")
+    lethe_command("anytime", "alma", *words, "--adversarial", "--steps", "1", "--eval-steps", "1", "--out", "runs/alma")
+    _, output, _ = lethe_command("runs")
+    (line,) = [line for line in output.splitlines() if "alma" in line]
+    last = json.loads(Path("runs/alma/metrics.jsonl").read_text().splitlines()[-1])
+    assert line.split("│")[-2].strip() == f"{100 * last['test/robust']:.1f}"
+    assert "robust" in output
+
+
 def test_a_damaged_run_does_not_hide_the_others(train, lethe_command):
     train("sgd", "--out", "runs/sgd")
     Path("runs/broken").mkdir()
     Path("runs/broken/config.json").write_text("{")
+    Path("runs/foreign").mkdir()
+    Path("runs/foreign/config.json").write_text("[]")
+    Path("runs/sgd").rename("runs/sgd[bold]")  # which is no markup
     status, output, _ = lethe_command("runs", "runs")
     assert status == 0
     assert "cannot be" in output
     assert "finished" in output
+    assert "foreign" in output
+    assert "sgd[bold]" in output
 
 
 def test_mistakes_are_told(lethe_command):

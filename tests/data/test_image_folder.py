@@ -90,6 +90,21 @@ def test_other_modes_become_rgb(tmp_path, mode):
     assert Decoder(12, 12)(str(path)).shape == (3, 12, 12)
 
 
+@pytest.mark.parametrize("extension", ["png", "tif"])
+def test_of_sixteen_bits_the_higher_eight_count(tmp_path, extension):
+    path = tmp_path / f"a.{extension}"
+    levels = np.array([[0, 255], [256, 65535]], dtype=np.uint16).repeat(6, 0).repeat(6, 1)
+    Image.fromarray(levels).save(path)
+    assert Decoder(12, 12)(str(path))[0, ::6, ::6].tolist() == [[0, 0], [1, 255]]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_pixels_whose_range_nobody_says_are_refused(tmp_path, kind):
+    Image.fromarray(np.full((12, 12), 1, dtype=kind)).save(tmp_path / "a.tif")
+    with pytest.raises(lethe.LetheError, match=r"a\.tif' has pixels of 32 bits: save it with 8 or 16"):
+        Decoder(12, 12)(str(tmp_path / "a.tif"))
+
+
 def test_other_files_hidden_ones_and_folders_within_are_as_torchvision_has_them(tmp_path):
     from torchvision.datasets import ImageFolder
 
@@ -209,6 +224,15 @@ def damaged_inside(root):
     path.write_bytes(bytes(content))
 
 
+def a_loop(root):
+    (root / "train" / "bee" / "again").symlink_to(root / "train", target_is_directory=True)
+
+
+def one_test_class(root):
+    class_less(root)
+    shutil.rmtree(root / "val" / "ant")
+
+
 def a_bomb(root):
     """A header that claims more pixels than any memory holds."""
     huge = b"P6 100000 100000 255\n" + b"x" * 100
@@ -222,6 +246,8 @@ def a_bomb(root):
         (no_test, "must hold train and val"),
         (one_class, "train' has 1 class folders"),
         (class_less, "val' has no folder 'bee', which train has"),
+        (one_test_class, "val' has no folder 'ant', which train has"),
+        (a_loop, r"again.bee' leads back to a folder that it is in: remove the link"),
         (class_more, "val' has a folder 'bees', which train does not have"),
         (no_images, "no image in .*train.bee'"),
         (empty_file, r"train.bee.2\.png' is empty or leads nowhere"),

@@ -185,7 +185,7 @@ def test_batches_too_small_for_the_devices_are_refused_before_anything_is_writte
 
     recipe = tiny(SGDRecipe)
     splits = load(DataConfig(train_size=5, validation_size=5, test_size=5))
-    with pytest.raises(lethe.LetheError, match="3 devices need batches of at least 6"):
+    with pytest.raises(lethe.LetheError, match="3 devices need at least 6 training images, and there are 5"):
         recipe.build(splits, Three())
 
 

@@ -66,6 +66,8 @@ def test_options_reach_the_folder(tmp_path):
         ("--arrivals nowhere", "there is no folder 'nowhere' for megabatches to arrive in: make it first"),
         ("--arrivals . --balanced", "balanced does not go with arrivals"),
         ("--arrivals . --megabatch-size 5", "megabatch_size does not go with arrivals"),
+        ("--arrivals . --label-noise 0.5", "label_noise is of a data set's training images, and these arrive"),
+        ("--train-size 20 --test-size 10 --megabatch-size 2 --holdout 0.5", "fewer than 2 training images"),
         ("--arrivals . --idle-minutes 0", "idle_minutes must be above 0"),
         ("--idle-minutes 3", "idle_minutes is of arrivals"),
     ],

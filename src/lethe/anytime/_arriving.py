@@ -64,7 +64,8 @@ class ArrivingMegabatches:
     files of what is still replayed where they were, unchanged.
 
     Args:
-        folder: to watch. A file that arrives late is next, whatever its name.
+        folder: to watch. A file that arrives late is next, whatever its name; each name counts once, so a writer gives
+            every megabatch another one.
         replay: as of :class:`MegabatchStream`.
         validation: share of each megabatch that is held out, in [0, 1).
         seed: of each megabatch's permutation and of what a buffer keeps. None: the order of the file, with the
@@ -125,11 +126,9 @@ class ArrivingMegabatches:
         self._idle_since: float | None = None
 
     def __iter__(self) -> Iterator[Megabatch]:
-        index = 0
-        while True:
-            megabatch = self.take(index)
+        while True:  # from where it is, in a loop begun anew or after a state was loaded, too
+            megabatch = self.take(self.arrived)
             if megabatch is not None:
-                index += 1
                 yield megabatch
             elif self.ended:
                 return

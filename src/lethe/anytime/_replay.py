@@ -136,9 +136,9 @@ def parse_replay(text: str) -> Replay:
     colon where it is not 182.
     """
     name, colon, draws = text.partition(":")
-    if text.isdigit():
+    if text.isdecimal():
         return Buffer(int(text))
-    if name == PUBLISHED and (draws.isdigit() or not colon):
+    if name == PUBLISHED and (draws.isdecimal() or not colon):
         return GrowingBuffer(int(draws)) if colon else GrowingBuffer()
     if text not in MODES:
         known = f"{', '.join(MODES)}, a number, the size of a buffer, or {PUBLISHED}"

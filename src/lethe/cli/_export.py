@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from lethe import __version__
@@ -23,6 +24,7 @@ normalisation is among the weights. Without --out it is RUN/CHECKPOINT.safetenso
 
 def command(words: list[str]) -> int:
     """Write the file."""
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     if not words or words[0] in ("-h", "--help"):
@@ -48,12 +50,16 @@ def command(words: list[str]) -> int:
     }
     if (classes := directory.classes()) is not None:
         metadata["classes"] = json.dumps(classes)
+    if path.is_dir():
+        raise LetheError(f"{str(path)!r} is a folder: name a file with --out.")
     temporary = path.with_name(path.name + ".tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: value.contiguous() for name, value in model.state_dict().items()}, temporary, metadata)
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            temporary.unlink()
         raise LetheError(f"{str(path)!r} cannot be written: {error}.") from error
     print(f"written: {path}")
     return 0

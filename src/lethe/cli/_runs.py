@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Column, Table
 
 from lethe._check import LetheError
@@ -40,11 +41,11 @@ def command(words: list[str]) -> int:
         Column("run", overflow="fold", ratio=1), "recipe", "seed", "epochs", "state", "test, %", "best", "last"
     )
     for run in found:
-        name = str(run.path.relative_to(folder))
+        name = escape(str(run.path.relative_to(folder)))
         try:
-            table.add_row(name, *_row(run))
-        except (LetheError, KeyError, TypeError) as error:
-            table.add_row(name, "", "", "", f"cannot be read: {error}", "", "", "")
+            table.add_row(name, *map(escape, _row(run)))
+        except (LetheError, KeyError, TypeError, AttributeError) as error:
+            table.add_row(name, "", "", "", escape(f"cannot be read: {error}"), "", "", "")
     console.print(table)
     return 0
 
@@ -75,7 +76,8 @@ def _measured_along(records: list[dict[str, Any]]) -> tuple[str, tuple[str, str]
     learnt = [record for record in records if "test/errors" in record]
     if not learnt:
         return "", ("", "")
-    return f"clean, megabatch {learnt[-1]['megabatch']}", ("", f"{100 * learnt[-1]['test/clean']:.1f}")
+    name = "robust" if "test/robust" in learnt[-1] else "clean"
+    return f"{name}, megabatch {learnt[-1]['megabatch']}", ("", f"{100 * learnt[-1][f'test/{name}']:.1f}")
 
 
 def _state(directory: RunDirectory) -> str:

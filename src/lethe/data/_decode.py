@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -37,7 +38,9 @@ class Decoder:
 
         try:
             with Image.open(path) as file:
-                image = file.convert("RGB")
+                image = _in_bytes(file, path).convert("RGB")
+        except LetheError:
+            raise
         except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
             reason = str(error).partition("\n")[0]
             raise LetheError(f"the image {path!r} is missing or damaged ({reason}): put a whole file there.") from error
@@ -55,3 +58,18 @@ class Decoder:
 
         pixels: Tensor = functional.pil_to_tensor(image)
         return pixels.to(torch.uint8)
+
+
+def _in_bytes(image: Any, path: str) -> Any:
+    """Pixels of more than 8 bits would be clipped at 255, to white: of 16 the higher 8 count.
+
+    Raises:
+        LetheError: the pixels are 32-bit numbers, whose range nobody says.
+    """
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise LetheError(f"the image {path!r} has pixels of 32 bits: save it with 8 or 16.")
+    return image

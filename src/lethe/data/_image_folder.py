@@ -48,7 +48,7 @@ def class_names(train: Path) -> list[str]:
     Raises:
         LetheError: fewer than two.
     """
-    names = sorted(entry.name for entry in os.scandir(train) if entry.is_dir() and not entry.name.startswith("."))
+    names = _folders(train)
     if len(names) < 2:
         raise LetheError(
             f"{str(train)!r} has {len(names)} class folders, which is too few to classify: put each class's images "
@@ -96,7 +96,7 @@ def check_classes(folder: Path, known: list[str]) -> None:
     Raises:
         LetheError: it names the folder.
     """
-    if other := sorted(set(class_names(folder)) - set(known)):
+    if other := sorted(set(_folders(folder)) - set(known)):
         raise LetheError(
             f"{str(folder)!r} has a folder {other[0]!r}, which train does not have: rename it, or move it."
         )
@@ -113,14 +113,21 @@ def check_every_class(data: StreamedSet, number: Mapping[str, int], folder: Path
         raise LetheError(f"no image in {str(folder / empty[0])!r}: {', '.join(EXTENSIONS)} are read.")
 
 
-def _images_in(folder: Path) -> list[str]:
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images_in(folder: Path, above: tuple[str, ...] = ()) -> list[str]:
+    here = os.path.realpath(folder)
+    if here in above:
+        raise LetheError(f"{str(folder)!r} leads back to a folder that it is in: remove the link.")
     found = []
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                found += _images_in(Path(entry.path))
+                found += _images_in(Path(entry.path), (*above, here))
             elif entry.name.lower().endswith(EXTENSIONS):
                 if not entry.is_file() or entry.stat().st_size == 0:
                     raise LetheError(f"the image {entry.path!r} is empty or leads nowhere: put a whole file there.")

@@ -96,6 +96,8 @@ class AnytimeRecipe(Recipe):
             raise LetheError(
                 "a stream has no validation set of its own: leave --validation-size out, and set --holdout."
             )
+        if self.stream.arrivals is not None and self.data.label_noise:
+            raise LetheError("label_noise is of a data set's training images, and these arrive: leave it out.")
         if self.compute.devices > 1:
             raise LetheError("anytime learning runs on one device so far: leave --devices out.")
         if self.megabatch.lr_state == "carried" and self.schedule.schedule == "cyclic":
@@ -226,7 +228,7 @@ class AnytimeRecipe(Recipe):
         directory.finish(
             {
                 "recipe": self.name,
-                "splits": str(splits),
+                "splits": str(splits) if self.stream.arrivals is None else f"{len(splits.test):,} test images",
                 "test/errors": errors,
                 "cumulative_error": cumulative_error(errors),
                 "cumulative_error_rate": cumulative_error([e / len(splits.test) for e in errors]),

@@ -99,4 +99,6 @@ class StreamConfig:
         )
         if any(len(megabatch.validation) == 0 for megabatch in stream):
             raise LetheError("a megabatch has no validation image: ask for fewer megabatches or a larger --holdout.")
+        if any(len(megabatch.train) < 2 for megabatch in stream):  # of one alone batch norm has no variance
+            raise LetheError("a megabatch has fewer than 2 training images: ask for fewer, or a smaller --holdout.")
         return stream
