@@ -60,6 +60,13 @@ def whole(name: str, value: int, minimum: int) -> int:
     return at_least(name, value, minimum)
 
 
+def seed(name: str, value: int) -> int:
+    """Return ``value`` if torch's generators take it, and some more for ranks and streams."""
+    if abs(value) >= 2**62:
+        raise LetheError(f"{name} must be less than 2**62, got {value}.")
+    return value
+
+
 def at_least(name: str, value: Number, minimum: int) -> Number:
     """Return ``value`` if it is at least ``minimum``."""
     if not value >= minimum:  # also refuses nan

@@ -34,6 +34,8 @@ from lethe.recipes import SGDRecipe
         ("train sgd --nesterov yes", "unexpected word 'yes'"),
         ("train sgd --epochs 0", "epochs must be at least 1, got 0"),
         ("train sgd --seed -1", "seed must be at least 0, got -1"),
+        ("train sgd --seed 18446744073709551616", "seed must be less than 2**62, got 18446744073709551616"),
+        ("train sgd --split-seed 18446744073709551616", "split_seed must be less than 2**62"),
         ("train sgd --validation-size 0", "validation_size must be at least 1, got 0"),
         ("train sgd --milestones 0.5 2", "a milestone must lie in [0, 1], got 2.0"),
         ("train sgd --nesterov --momentum 0", "nesterov needs a momentum above 0"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lethe._check import LetheError, at_least, one_of
 from lethe._check import fraction as check_fraction
+from lethe._check import seed as check_seed
 from lethe.data._augment import Augmentation
 from lethe.data._augmentations import AUGMENTATIONS, augmentation
 from lethe.data._decode import Decoder
@@ -61,6 +62,7 @@ class DataConfig:
         one_of("dataset", self.dataset, DATASETS)
         one_of("augment", self.augment, AUGMENTATIONS)
         check_fraction("label_noise", self.label_noise)
+        check_seed("split_seed", self.split_seed)
         for name, minimum in (
             ("train_size", 1),
             ("validation_size", 0),

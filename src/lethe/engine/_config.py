@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from lethe._check import LetheError, at_least, non_negative
+from lethe._check import seed as check_seed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +24,7 @@ class RunConfig:
     """Save a checkpoint so often within an epoch, too; one is always saved after it."""
 
     def __post_init__(self) -> None:
-        at_least("seed", self.seed, 0)
+        check_seed("seed", at_least("seed", self.seed, 0))
         non_negative("checkpoint_minutes", self.checkpoint_minutes)
 
     def torch_device(self) -> torch.device:
