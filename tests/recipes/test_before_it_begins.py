@@ -76,6 +76,17 @@ def test_an_option_that_acts_on_nothing_is_said(tiny, tmp_path, kind, sections, 
     assert observer.heard == heard
 
 
+@pytest.mark.parametrize(
+    ("epochs", "period", "auto", "said"),
+    [(4, 3, False, True), (4, 2, False, False), (5, 3, False, False), (2, 1, False, False), (4, 3, True, False)],
+)
+def test_a_forgetting_that_is_not_relearnt_is_said(tiny, epochs, period, auto, said):
+    fomo = FOMOConfig(start=0.0, period=period, auto_start=auto)
+    assert (
+        any("begins with a forgetting" in line for line in tiny(FOMORecipe, epochs=epochs, fomo=fomo).remarks()) is said
+    )
+
+
 def test_a_teacher_has_to_be_finished(tiny, tmp_path):
     recipe = tiny(KDSWARecipe, tmp_path / "student")
     teacher, _ = tiny(ATRecipe, tmp_path / "unfinished", epochs=1).execute()

@@ -133,14 +133,22 @@ class FOMORecipe(ATRecipe):
         if self.weights.weights == "awp":
             check_warmup("awp", self.awp.awp_warmup, epochs)
 
-    def idle_options(self) -> list[str]:
-        """Also those of AWP or AMP where it does not move the weights."""
-        idle = super().idle_options()
+    def remarks(self) -> list[str]:
+        """Also options of AWP or AMP where it does not move the weights; and a forgetting that is not relearnt."""
+        found = super().remarks()
         for chosen, mine, default in (("awp", self.awp, AWPConfig()), ("amp", self.amp, AMPUnderAttackConfig())):
             if self.weights.weights != chosen:
                 names = [name for name, value in vars(mine).items() if value != getattr(default, name)]
-                idle += [f"--{name.replace('_', '-')} (weights are moved by {self.weights.weights})" for name in names]
-        return idle
+                by = self.weights.weights
+                found += [f"--{name.replace('_', '-')} (weights are moved by {by}) acts on nothing" for name in names]
+        relearnt = self.schedule.epochs - round(self.fomo.start * self.schedule.epochs)  # epochs from the first on
+        unrelearnt = self.fomo.period > 1 and relearnt % self.fomo.period == 1
+        if unrelearnt and self.schedule.epochs > 1 and not self.fomo.auto_start:
+            found.append(
+                "the last epoch begins with a forgetting, so the working model ends before it has relearnt; the stable "
+                "one does not mind. Another start, period or number of epochs avoids it."
+            )
+        return found
 
     def optimizer(self, model: nn.Module, generator: torch.Generator) -> Optimizer:
         """SGD, or AWP or AMP over it."""

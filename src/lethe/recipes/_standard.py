@@ -116,13 +116,13 @@ class SGDRecipe(Recipe):
             LetheError: it cannot, so that the run would be another method's.
         """
 
-    def idle_options(self) -> list[str]:
-        """Options that were chosen and act on nothing, as they stand on the command line."""
+    def remarks(self) -> list[str]:
+        """What the user should know before a run begins: options that were chosen and act on nothing."""
         schedule, default = self.schedule, ScheduleConfig()
         piecewise = ("milestones", "gamma", "schedule_by") if schedule.schedule != "piecewise" else ()
         cyclic = ("cyclic_peak",) if schedule.schedule != "cyclic" else ()
         return [
-            f"--{name.replace('_', '-')} (the schedule is {schedule.schedule})"
+            f"--{name.replace('_', '-')} (the schedule is {schedule.schedule}) acts on nothing"
             for name in (*piecewise, *cyclic)
             if getattr(schedule, name) != getattr(default, name)
         ]
@@ -151,8 +151,8 @@ class SGDRecipe(Recipe):
         together = processes(self.run.torch_device(), self.compute.devices, self.compute.strategy)
         if resume is None:
             self.check_start()
-            for option in self.idle_options():
-                (observer or Observer()).say(f"{option} acts on nothing")
+            for remark in self.remarks():
+                (observer or Observer()).say(remark)
         if resume:
             together.share(lambda: check_classes(resume, self.data, "put the folders back as they were"))
         splits = together.in_turn(lambda: load(self.data)).to(together.device)
