@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from timm.optim.lookahead import Lookahead
 from torch import nn
 
 from lethe import forget
@@ -65,6 +64,7 @@ def test_averaged_weights_take_the_new_values():
 
 def test_the_optimizer_within_another_forgets():
     model = layer()
+    Lookahead = pytest.importorskip("timm.optim.lookahead").Lookahead
     optimizer = Lookahead(torch.optim.SGD(model.parameters(), 0.01, momentum=0.9), k=2)
     state = trained(model, optimizer)._base_optimizer.state[model.weight]
     assert state["momentum_buffer"].abs().min() > 0
