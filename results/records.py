@@ -2,6 +2,7 @@
 
 python3 results/records.py pack RUNS FILE      what is below RUNS, and the lines of FILE whose runs are not
 python3 results/records.py unpack FILE RUNS    run directories without checkpoints, where there are none yet
+python3 results/records.py compare RUNS FILE   whether runs that were made again measured the same, to the digit
 
 A line is one run of ``lethe train``: its config, environment, summary, the metrics of the epochs that were evaluated,
 its evaluations. To ``lethe report`` an unpacked run is as good as the whole; what needs weights must train it again.
@@ -47,6 +48,19 @@ def unpack(file: Path, runs: Path) -> None:
         print(f"{runs}: {len(records)} runs from {file}")
 
 
+def compare(runs: Path, file: Path) -> None:
+    """Say which finished runs below ``runs`` have other accuracies than ``file`` at any evaluated epoch."""
+    kept = {record["name"]: record for record in _read(file)}
+    again = [_of(summary.parent) for summary in sorted(runs.glob("*/summary.json"))]
+    others = [made["name"] for made in again if _accuracies(made) != _accuracies(kept.get(made["name"], {}))]
+    print(f"{runs}: {len(again) - len(others)} of {len(again)} runs are those of {file}", *others, sep="\n")
+
+
+def _accuracies(record: Record) -> list[Record]:
+    keys = ("validation/", "test/")
+    return [{key: m[key] for key in m if any(part in key for part in keys)} for m in record.get("metrics", [])]
+
+
 def _of(run: Path) -> Record:
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     evaluated = [line for line in metrics if any("validation/" in key or "test/" in key for key in line)]
@@ -61,4 +75,4 @@ def _read(file: Path) -> list[Record]:
 
 if __name__ == "__main__":
     verb, source, target = sys.argv[1:]
-    {"pack": pack, "unpack": unpack}[verb](Path(source), Path(target))
+    {"pack": pack, "unpack": unpack, "compare": compare}[verb](Path(source), Path(target))

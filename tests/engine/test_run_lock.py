@@ -11,10 +11,10 @@ from lethe.engine import Observer, Processes, RunDirectory, Stopped, alone
 from lethe.recipes import AlmaRecipe, SGDRecipe
 
 HOLD = """
-import fcntl, os, sys
+import fcntl, os, sys, time
 fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
 print("held", flush=True)
-input()
+time.sleep(float(sys.argv[2]))
 """
 
 
@@ -31,7 +31,7 @@ def test_a_run_that_another_process_trains_is_left_alone(kind, tiny, tmp_path, m
         recipe.execute(observer=Stops())
     files = {path: path.read_bytes() for path in sorted((tmp_path / "run").rglob("*")) if path.is_file()}
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "run")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", HOLD, str(tmp_path / "run"), "60"], stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout.readline() == "held\n"
         with pytest.raises(lethe.LetheError, match="run' is being trained by another process"):
@@ -54,7 +54,7 @@ def test_it_is_let_go_after_an_error(tmp_path):
 def test_what_a_killed_runs_workers_hold_for_some_seconds_is_waited_for(tmp_path):
     run, processes = RunDirectory(tmp_path), Processes(torch.device("cpu"))
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD.replace("input()", "import time; time.sleep(3.0)"), str(tmp_path)],
+        [sys.executable, "-c", HOLD, str(tmp_path), "3"],
         stdout=subprocess.PIPE,
         text=True,
     ) as other:

@@ -206,7 +206,7 @@ def test_verdicts_as_they_should_be_draw_none():
         ("fgsm", Threat("l2", 1.0), "fgsm is an attack in linf"),
         ("cw-l2", THREAT, "cw-l2 measures in l2"),
         ("transfer", THREAT, "name its run with --transfer-from"),
-        ("autoattack", THREAT, "compares the 4 largest logits, and this network has 3"),
+        ("autoattack", THREAT, "compares the 4 largest logits, and there are 3 classes"),
     ],
 )
 def test_an_attack_that_is_not_there_is_refused_before_anything_runs(name, threat, message):

@@ -64,3 +64,16 @@ def test_packing_adds_to_what_was_kept_and_unpacking_leaves_what_is_there(record
     kept = [json.loads(line) for line in file.read_text().splitlines()]
     assert [record["name"] for record in kept] == ["fomo-seed0", "fomo-seed1", "fomo-seed2"]
     assert kept[0]["summary"] == {"mine": True}
+
+
+def test_runs_made_again_are_compared_to_the_digit(records, study, tmp_path, capsys):
+    file = tmp_path / "runs.jsonl"
+    records.pack(study, file)
+    capsys.readouterr()
+    records.compare(study, file)
+    assert capsys.readouterr().out == f"{study}: 2 of 2 runs are those of {file}\n"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[1]["metrics"][0]["stable/test/robust"] += 1e-9
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    records.compare(study, file)
+    assert capsys.readouterr().out == f"{study}: 1 of 2 runs are those of {file}\nfomo-seed1\n"

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from lethe._shards import sharded, unwrapped
+from lethe._shards import sharded
+from lethe.consolidate._norms import counterparts
 
 MOMENTUM = 0.1
 """Of a layer that has none of its own."""
@@ -36,13 +36,7 @@ class MeasuredStatistics:
     """
 
     def __init__(self, network: nn.Module, model: nn.Module) -> None:
-        working = dict(unwrapped(model).named_modules())
-        # The counterpart of each norm; one without is its own, and is not frozen.
-        self._working: dict[Any, nn.Module] = {
-            norm: working.get(name, norm)
-            for name, norm in unwrapped(network).named_modules()
-            if isinstance(norm, _BatchNorm) and norm.running_mean is not None
-        }
+        self._working = counterparts(network, model)  # one without is its own, and is not frozen
         self._seen: dict[nn.Module, Tensor] = {}  # means, variances and counts of what a layer was shown in this step
         parallel = [m for m in model.modules() if isinstance(m, nn.parallel.DistributedDataParallel)]
         aware = [norm for norm in self._working if _sees_all(norm)]

@@ -8,11 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from lethe._check import LetheError
 from lethe._guard import evaluation_mode
-from lethe._shards import unwrapped
+from lethe.consolidate._norms import counterparts
 
 
 def recompute_statistics(model: nn.Module, images: Iterable[Tensor], leave: Collection[nn.Module] = ()) -> None:
@@ -29,8 +28,7 @@ def recompute_statistics(model: nn.Module, images: Iterable[Tensor], leave: Coll
     Raises:
         LetheError: there is no batch. Then, and after an error in a pass, the statistics are as they were.
     """
-    norms: list[Any] = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
-    norms = [norm for norm in norms if norm not in leave]
+    norms = [norm for norm in counterparts(model, model) if norm not in leave]
     batches = iter(images)
     first = next(batches, None)
     if first is None:
@@ -53,10 +51,3 @@ def recompute_statistics(model: nn.Module, images: Iterable[Tensor], leave: Coll
         finally:
             for norm, momentum, _ in before:
                 norm.training, norm.momentum = False, momentum
-
-
-def frozen_norms(network: nn.Module, model: nn.Module) -> list[nn.Module]:
-    """Batch norms of an averaged network whose counterparts in the working one, ``model``, are in evaluation mode."""
-    working = dict(unwrapped(model).named_modules())
-    norms = [(name, norm) for name, norm in unwrapped(network).named_modules() if isinstance(norm, _BatchNorm)]
-    return [norm for name, norm in norms if name in working and not working[name].training]

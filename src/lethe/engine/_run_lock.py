@@ -25,7 +25,7 @@ def alone(directory: RunDirectory, processes: Processes) -> Iterator[None]:
     Raises:
         LetheError: another process holds it; nothing has been written.
     """
-    held = processes.share(lambda: _lock(directory)) if processes.first else processes.share(lambda: None)
+    held = processes.share(lambda: _lock(directory))
     try:
         yield
     finally:

@@ -80,10 +80,8 @@ def autoattack_stage(
         device=device,
     )
     ensemble.attacks_to_run = [stage]
-    with evaluation_mode(model), torch.no_grad():
-        others = model(x[:1]).shape[1] - 1
     for attack in (ensemble.apgd_targeted, ensemble.fab):  # which take the nine likeliest of the other classes
-        attack.n_target_classes = min(9, others)
+        attack.n_target_classes = min(9, data.classes - 1)
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), _untouched(model), _listening(on_progress) as warned:
         _, predicted = ensemble.run_standard_evaluation(x, part.labels, batch_size=batch_size)
@@ -91,12 +89,12 @@ def autoattack_stage(
     return after, warned
 
 
-def check_classes(version: str, classes: int) -> None:
+def enough_classes(version: str, classes: int) -> None:
     """Raise where the ensemble's losses, which compare the three or four largest logits, have too few."""
     needed = {"autoattack": 4, "autoattack-rand": 3}.get(version, 2)
     if classes < needed:
         raise LetheError(
-            f"{version} compares the {needed} largest logits, and this network has {classes}: take pgd-100 and square."
+            f"{version} compares the {needed} largest logits, and there are {classes} classes: take pgd-100 and square."
         )
 
 

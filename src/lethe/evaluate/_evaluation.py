@@ -16,7 +16,7 @@ from lethe._check import LetheError
 from lethe._files import write_file
 from lethe._guard import evaluation_mode
 from lethe.data import ImageSet, batches
-from lethe.evaluate._autoattack import STAGES, autoattack_stage, check_classes
+from lethe.evaluate._autoattack import STAGES, autoattack_stage, enough_classes
 from lethe.evaluate._calibration import calibration_error
 from lethe.evaluate._masking import signs_in_the_network, signs_in_the_verdicts
 from lethe.evaluate._named_attacks import WHOLE, BatchAttack, Threat, batch_attack, title
@@ -177,17 +177,14 @@ def evaluate(
         source_name: what identifies ``source``; another one makes transferred images anew.
 
     Raises:
-        LetheError: an unknown attack, or one that this network has too few classes for, found before anything is run.
+        LetheError: an unknown attack, or one that there are too few classes for, found before anything is run.
     """
     names = list(dict.fromkeys(["clean", *attacks]))
     known = {name: batch_attack(name, threat, source) for name in names}
     done = evaluation if evaluation is not None else Evaluation({})
-    ensembles = [name for name in names if name in WHOLE]
-    if ensembles and len(data):
-        with evaluation_mode(model), torch.no_grad():
-            classes = model(next(batches(data, 1))[0]).shape[1]
-        for name in ensembles:
-            check_classes(name, classes)
+    for name in names:
+        if name in WHOLE:
+            enough_classes(name, data.classes)
     for name in names:
         how: dict[str, Any] = {"step size": threat.step, "batch size": batch_size, "seed": seed}
         if name == "transfer":

@@ -58,9 +58,8 @@ def _reset(norm: _NormBase, forgotten: list[Tensor]) -> None:
 def _forgotten_channels(module: nn.Module, mask: Tensor) -> Tensor:
     """Output channels that lost all weights."""
     whole = gathered(mask)
-    if isinstance(
-        module, nn.modules.conv._ConvTransposeNd
-    ):  # (in, out of a group, ...), the groups one after the other
+    if isinstance(module, nn.modules.conv._ConvTransposeNd):
+        # (in, out of a group, ...), the groups one after the other
         by_group = whole.view(module.groups, -1, *whole.shape[1:])
         return by_group.transpose(1, 2).flatten(0, 1).flatten(1).all(1)
     return whole.flatten(1).all(1)

@@ -13,13 +13,13 @@ from lethe._check import LetheError, non_negative
 from lethe._check import fraction as check_fraction
 from lethe._shards import agreed, groups
 from lethe.consolidate import MeasuredStatistics, StableModel, Teacher, consistency_loss, recompute_statistics
-from lethe.consolidate._recompute import frozen_norms
+from lethe.consolidate._norms import frozen_norms
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import learning, selected_parameters
-from lethe.methods._fomo_checks import check_optimizer, warn_of_nothing, warn_of_silence, warn_without_batches
+from lethe.methods._fomo_checks import check_optimizer
 from lethe.methods._fomo_config import FOMOConfig
-from lethe.methods._loop_watch import LoopWatch
+from lethe.methods._loop_watch import LoopWatch, warn_of_nothing, warn_of_silence, warn_without_batches
 from lethe.methods._relearning_rate import RelearningRate
 from lethe.methods._span import Span
 

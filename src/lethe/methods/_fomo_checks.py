@@ -33,30 +33,3 @@ def check_optimizer(optimizer: Optimizer | None, selected: Mapping[str, Tensor])
             "Freeze what does not learn, or choose with select.",
             stacklevel=3,
         )
-
-
-def warn_without_batches(criterion: str) -> None:
-    """Say in the first epoch what would fail in the epoch of the first forgetting."""
-    warnings.warn(
-        f"the criterion {criterion!r} looks at data: where it is to forget, it fails without "
-        "begin_epoch(epoch, batches).",
-        stacklevel=3,
-    )
-
-
-def warn_of_nothing(fraction: float, granularity: str) -> None:
-    """Say that a forgetting forgot nothing."""
-    warnings.warn(
-        f"nothing was forgotten: {fraction:.2%} of these {granularity} rounds to none. Take a larger fraction, "
-        "count='overall', or a finer granularity.",
-        stacklevel=4,
-    )
-
-
-def warn_of_silence(epoch: int) -> None:
-    """Say that an automatic start has nothing to go by."""
-    warnings.warn(
-        f"FOMO(start='auto') has heard of no validation accuracy by epoch {epoch} and will never forget without: call "
-        "fomo.observe(accuracy) after each epoch's evaluation.",
-        stacklevel=3,
-    )

@@ -1,4 +1,4 @@
-"""Look at a loop of the user's own, for calls that it leaves out."""
+"""What a loop of the user's own is told while it runs: calls that it leaves out, and what comes to nothing."""
 
 from __future__ import annotations
 
@@ -47,3 +47,30 @@ class LoopWatch:
     def load_state_dict(self, state: dict[str, bool]) -> None:
         """Load what :meth:`state_dict` returned."""
         self.stepped, self.ended = state["stepped"], state["ended"]
+
+
+def warn_without_batches(criterion: str) -> None:
+    """Say in the first epoch what would fail in the epoch of the first forgetting."""
+    warnings.warn(
+        f"the criterion {criterion!r} looks at data: where it is to forget, it fails without "
+        "begin_epoch(epoch, batches).",
+        stacklevel=3,
+    )
+
+
+def warn_of_nothing(fraction: float, granularity: str) -> None:
+    """Say that a forgetting forgot nothing."""
+    warnings.warn(
+        f"nothing was forgotten: {fraction:.2%} of these {granularity} rounds to none. Take a larger fraction, "
+        "count='overall', or a finer granularity.",
+        stacklevel=4,
+    )
+
+
+def warn_of_silence(epoch: int) -> None:
+    """Say that an automatic start has nothing to go by."""
+    warnings.warn(
+        f"FOMO(start='auto') has heard of no validation accuracy by epoch {epoch} and will never forget without: call "
+        "fomo.observe(accuracy) after each epoch's evaluation.",
+        stacklevel=3,
+    )
