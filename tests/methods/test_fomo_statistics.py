@@ -25,12 +25,20 @@ def test_frozen_norms_are_not_recomputed_also_where_the_loop_has_evaluated_befor
     model[1].eval()
     train(model, fomo, optimizer, range(1))
     assert torch.equal(fomo.stable[1].running_mean, torch.zeros(8))
-    model.train()
     fomo.begin_epoch(1)
+    step(model, fomo, optimizer, *data(1)[0])
+    resumed, _ = make(model, stable_statistics="recompute")
+    resumed.load_state_dict(copy.deepcopy(fomo.state_dict()))  # in the middle of an epoch
+    step(model, resumed, optimizer, *data(1)[1])
+    resumed.end_epoch(1, lambda: [x for x, _ in data(1)])
+    assert torch.equal(resumed.stable[1].running_mean, torch.zeros(8))
+    model.train()
+    fomo.end_epoch(1, lambda: [x for x, _ in data(1)])
+    fomo.begin_epoch(2)
     for x, y in data(1):
         step(model, fomo, optimizer, x, y)
     model.eval()
-    fomo.end_epoch(1, lambda: [x for x, _ in data(1)])
+    fomo.end_epoch(2, lambda: [x for x, _ in data(1)])
     assert not torch.equal(fomo.stable[1].running_mean, torch.zeros(8))
 
 

@@ -116,7 +116,9 @@ class FOMO:
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
         self._loop = LoopWatch()
         self._recomputed = False
-        self._frozen: list[nn.Module] = []  # norms of the stable model whose counterparts do not learn either
+        self._frozen: list[nn.Module] | None = (
+            None  # norms whose counterparts do not learn either; None: not looked yet
+        )
         self._span: Span | None = None  # while it is for the average to find its decay
         if decay is None and o.average == "phase":
             decay = 1.0 - 1.0 / o.average_phases
@@ -217,8 +219,8 @@ class FOMO:
 
     def end_step(self) -> None:
         """Move the stable model; call it after each step of the optimizer, and of its schedule if that has steps."""
-        if not self._loop.stepped and self.options.stable_statistics == "recompute":
-            self._frozen = frozen_norms(self.stable, self.model)
+        if self._frozen is None and self.options.stable_statistics == "recompute":
+            self._frozen = frozen_norms(self.stable, self.model)  # in a step: before end_epoch the loop may evaluate
         self._loop.stepped = True
         self._set_learning_rate()
         self._teacher.forget()
@@ -247,7 +249,8 @@ class FOMO:
                     "stable_statistics='recompute' needs images: end_epoch(epoch, images), where images() returns the "
                     "training images, batch by batch."
                 )
-            recompute_statistics(self.stable, images(), self._frozen)
+            recompute_statistics(self.stable, images(), self._frozen or ())
+            self._frozen = None
             self._recomputed = True
             self._set_statistics()
 
