@@ -79,7 +79,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
   [ -n "${FRESH:-}" ] || python3 results/records.py unpack "$here/$at/runs.jsonl" "$runs"
-  main=() parts=("$runs"/{fomo,no-forgetting-alike}-seed{0..2}) attacked=() lightly=() jobs=""
+  main=() parts=("$runs"/{fomo,no-forgetting-alike}-seed{0..2}) attacked=() jobs=""
   while read -r table count config name options; do
     [ "$config" = sgd ] || options="${attack[$at]} $options"
     for seed in 0 1 2 3 4; do
@@ -91,10 +91,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
       [[ -z "${ROWS:-}" || " $ROWS " == *" $name "* ]] || continue
       [[ " ${SEEDS:-0 1 2 3 4} " == *" $seed "* ]] || continue
       jobs+="$config $name-seed$seed --seed $seed ${protocol[$at]} ${options//@/$seed}"$'\n'
-      case $table in
-        main) attacked+=("$name-seed$seed") ;;
-        parts) lightly+=("$name-seed$seed") ;;
-      esac
+      case $table in main | parts) attacked+=("$name-seed$seed") ;; esac
     done
   done < <(rows "$at")
   todo=${PARTS:-train attack table}
@@ -106,12 +103,14 @@ for at in ${PROTOCOLS:-16px 32px}; do
   fi
   if [[ $todo == *attack* ]]; then
     for by in "pgd-20 PGD-20" "autoattack AutoAttack"; do  # one after the other: both write a network's file
-      for name in "${attacked[@]}" "${lightly[@]}"; do
-        # AutoAttack takes a minute or two a network: the main rows alone have it, of the seeds that it was asked for.
-        [[ $by = pgd* || " ${attacked[*]} " == *" $name "* && " ${AUTOATTACK:-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue
+      for name in "${attacked[@]}"; do
+        # AutoAttack takes a minute or two a network: of the seeds that it was asked for.
+        [[ $by = pgd* || " ${AUTOATTACK-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue
         for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
-        # The working model of at-ema is AT; FOMO's own is shown beside its average.
-        [[ $name != at-ema-* && $name != fomo-seed* ]] || for checkpoint in best last; do echo "$name $checkpoint $by"; done
+        # Working models: that of at-ema is AT, of awp-ema AWP, of no-consistency what only forgets; FOMO's own is beside its average.
+        case $name in at-ema-* | awp-ema-* | fomo-seed* | no-consistency-*)
+          for checkpoint in best last; do echo "$name $checkpoint $by"; done ;;
+        esac
       done | xargs -r -P "$cores" -L 1 bash -c 'attack_once "$@"' _
     done
   fi

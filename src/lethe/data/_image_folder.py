@@ -90,7 +90,7 @@ def read_part(folder: Path, number: Mapping[str, int], classes: int, decode: Dec
     return StreamedSet(paths, torch.tensor(labels), classes, decode, workers)
 
 
-def check_classes(folder: Path, known: list[str]) -> None:
+def check_class_folders(folder: Path, known: list[str]) -> None:
     """Refuse a part that has a class folder that train does not have: its images would be left out.
 
     Raises:

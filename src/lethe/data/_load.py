@@ -160,7 +160,7 @@ def _read_folders(config: DataConfig) -> tuple[ImageSet, ImageSet | None, ImageS
     folders, number = _image_folder.parts(config.data_dir, config.dataset), class_numbers(config)
     if config.dataset != "restricted-imagenet":
         for folder in folders.values():
-            _image_folder.check_classes(folder, list(number))
+            _image_folder.check_class_folders(folder, list(number))
     classes, decode = len(set(number.values())), config.decoder()
     read = {
         name: _image_folder.read_part(folder, number, classes, decode, config.workers)

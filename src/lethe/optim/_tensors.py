@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,11 +22,17 @@ def local(tensors: Sequence[Tensor]) -> list[Tensor]:
 def norms(tensors: Sequence[Tensor], *, foreach: bool = True) -> Tensor:
     """The l2 norms of the whole tensors, (N,), in fp32 at least: in fp16 one may overflow, and 1e-12 is 0."""
     if not foreach or any(t.dtype in (torch.float16, torch.bfloat16) for t in tensors):
-        found = [torch.linalg.vector_norm(t, dtype=torch.promote_types(t.dtype, torch.float32)) for t in tensors]
+        found = [_norm(t) for t in tensors]
     else:
         found = list(torch._foreach_norm(list(tensors), 2))
     whole = [n.full_tensor() if sharded(n) else n for n in found]
     return torch.stack([n.to(whole[0]) for n in whole])
+
+
+def _norm(tensor: Tensor) -> Any:
+    """The l2 norm of one tensor, in fp32 at least; of a sparse gradient that of its entries."""
+    entries = tensor.coalesce().values() if tensor.is_sparse else tensor
+    return torch.linalg.vector_norm(entries, dtype=torch.promote_types(tensor.dtype, torch.float32))
 
 
 def norm_of_all(tensors: Sequence[Tensor], *, foreach: bool = True) -> Tensor:
