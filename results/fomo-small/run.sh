@@ -116,11 +116,11 @@ for at in ${PROTOCOLS:-16px 32px}; do
   fi
   if [[ $todo == *table* ]]; then
     python3 results/records.py pack "$runs" "$here/$at/runs.jsonl"
-    lethe report $(made "${main[@]}") --out "$here/$at"
+    lethe report --by-folder $(made "${main[@]}") --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting. Its picture has few curves, and is kept.
-    lethe report $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
+    lethe report --by-folder $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
     if [ "$at" = 16px ]; then
-      lethe report $(made "${parts[@]}") --out "$here/$at/parts"
+      lethe report --by-folder $(made "${parts[@]}") --out "$here/$at/parts"
       python3 "$here/other_images.py" "$runs" > "$here/$at/other-images.md"
     fi
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"

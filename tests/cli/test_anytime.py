@@ -39,7 +39,7 @@ def test_learners_are_compared_with_errors_costs_and_curves(lethe_command):
     table = Path("report/table.md").read_text()
     for column in ("errors, images", "errors, %", "final, %", "speed, %", "TFLOPs"):
         assert f"| {column} " in table
-    assert "random forgetting minus ALMA (warm start)" in table
+    assert "### Cumulative error, minus that of ALMA (warm start)" in table
     assert Path("report/curves.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -176,7 +176,9 @@ def test_a_report_over_two_seeds_writes_tables_a_picture_and_a_page(train, lethe
     assert "Test error" in (folder / "table.csv").read_text()
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/png;base64," in (folder / "report.html").read_text()
-    assert lethe_command("report", "a", "b", "--out", "deep/report")[0] == 0  # made anew, over the old one
+    words = ("report", "a", "b", "--out", "deep/report", "--by-folder")
+    assert lethe_command(*words)[0] == 0  # made anew, over the old one
+    assert "| a |" in (folder / "table.md").read_text()
 
 
 def test_a_reader_who_has_seen_enough_is_told_of_no_error():

@@ -85,10 +85,10 @@ def test_seeds_have_a_mean_a_deviation_a_bounded_interval_and_a_paired_differenc
     alma = dict(zip(section.header[1:], section.rows[0].cells, strict=True))
     assert alma["errors, images"] == "95 ± 120"
     assert alma["cumulative error, images: mean (95 % interval)"] == "95.0 (0.0 to 200.0)"  # of 2 times 100 images
-    assert section.notes[-1] == (
-        "Cumulative error, LURE minus ALMA (warm start): -2.0 images "
-        "(95 % interval -2.0 to -2.0, 2 pairs of seeds): better."
-    )
+    differences = section.beside[-1]
+    assert differences.title == "Cumulative error, minus that of ALMA (warm start)"
+    assert differences.header[1] == "difference, images"
+    assert [(row.label, row.cells[0]) for row in differences.rows] == [("LURE", "-2.0")]
     low, high = band(section.curves[0], section.band)
     assert (low, high) == ([0.0, 0.0], [100.0, 100.0])  # with two seeds it would reach far beyond
     assert draw([section]).startswith(b"\x89PNG")

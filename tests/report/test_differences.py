@@ -23,28 +23,36 @@ def test_what_all_seeds_share_is_outside_noise():
     assert paired_difference([1.0, 2.0, 3.0, 4.0], [2.1, 2.9, 4.1, 4.9]).outside_noise
 
 
+def differences(section):
+    (table,) = with_differences(section).beside
+    return {row.label: row.cells for row in table.rows}
+
+
 def test_rows_are_paired_with_the_first_by_seed(section):
     errors = {"SGD": [24.0, 25.0, 23.0], "AMP": [4.0, 5.1, 2.9], "SAM": [24.1, 24.9, 23.05]}
     made = section(errors, higher_is_better=False)
-    amp, sam = with_differences(made).notes[len(made.notes) :]
-    assert "AMP minus SGD: -20.0 points" in amp
-    assert amp.endswith("3 pairs of seeds): better.")
-    assert sam.endswith("within noise.")
+    (table,) = with_differences(made).beside
+    assert table.title == "Accuracy at the end, minus that of SGD"
+    assert table.header == ["method", "difference, points", "95 % interval", "pairs of seeds", "outcome"]
+    amp, sam = table.rows
+    assert amp.cells == ["-20.0", "-20.2 to -19.8", "3", "better"]  # 0.1 / sqrt(3) · 4.3027 = 0.25
+    assert sam.cells[2:] == ["3", "within noise"]
     first, second, _ = made.rows
     shuffled = replace(second, values=[2.9, 4.0, 5.1], seeds=[2, 0, 1])
-    again = with_differences(replace(made, rows=[first, shuffled]))
-    assert again.notes[-1] == amp
+    assert differences(replace(made, rows=[first, shuffled])) == {"AMP": amp.cells}
 
 
 def test_where_there_is_nothing_to_pair_nothing_is_said(section):
-    made = section({"SGD": [24.0], "AMP": [4.0]})
-    assert with_differences(made).notes == made.notes
-    alone = section({"SGD": [24.0, 25.0]})
-    assert with_differences(alone).notes == alone.notes
+    for alone in (section({"SGD": [24.0], "AMP": [4.0]}), section({"SGD": [24.0, 25.0]})):
+        assert with_differences(alone) == alone
 
 
 def test_higher_may_be_better(section):
     made = section({"AT": [11.0, 12.0, 11.5], "FOMO": [22.0, 23.1, 22.4]}, higher_is_better=False)
-    robust = replace(made, higher_is_better=True)
-    assert with_differences(made).notes[-1].endswith("worse.")
-    assert with_differences(robust).notes[-1].endswith("better.")
+    assert differences(made)["FOMO"][-1] == "worse"
+    assert differences(replace(made, higher_is_better=True))["FOMO"][-1] == "better"
+
+
+def test_two_pairs_that_differ_alike_are_no_evidence(section):
+    made = section({"AT": [11.0, 12.0], "FOMO": [11.5, 12.5]})
+    assert differences(made)["FOMO"] == ["+0.5", "+0.5 to +0.5", "2", "too few seeds"]

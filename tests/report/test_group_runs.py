@@ -24,7 +24,7 @@ from lethe.recipes import (
     with_defaults,
 )
 from lethe.recipes._adversarial import WeightsConfig
-from lethe.report import group_runs, sections
+from lethe.report import group_runs, provenance, sections
 
 
 def seeded(recipe, seed, device="auto"):
@@ -53,6 +53,24 @@ def test_two_configs_of_a_recipe_are_told_apart_by_what_differs(finished_run):
     small, large = AMPRecipe(amp=AMPConfig(epsilon=0.25)), AMPRecipe(amp=AMPConfig(epsilon=1.0))
     runs = [finished_run("small", small), finished_run("large", large), finished_run("sgd", SGDRecipe())]
     assert [group.label for group in group_runs(runs)] == ["AMP, epsilon 0.25", "AMP, epsilon 1.0", "SGD"]
+
+
+def test_by_folder_rows_are_called_as_their_runs_without_the_seed(finished_run):
+    small, large = AMPRecipe(amp=AMPConfig(epsilon=0.25)), AMPRecipe(amp=AMPConfig(epsilon=1.0))
+    names = {"small-seed0": seeded(small, 0), "other": seeded(small, 1), "large-3": seeded(large, 3)}
+    names["plain/seed2"], names["v0.1"] = seeded(SGDRecipe(), 2), seeded(ATRecipe(), 1)
+    runs = [finished_run(name, recipe) for name, recipe in names.items()]
+    groups = group_runs(runs, by_folder=True)
+    assert [group.label for group in groups] == ["small", "large", "plain", "v0.1"]
+    standard = sections(groups[:3])[0]
+    assert [row.label for row in standard.rows] == ["small", "large", "plain"]
+    assert "small (AMP, epsilon 0.25): n = 2, seeds 0, 1;" in provenance(groups)[0]
+
+
+def test_by_folder_two_rows_of_one_name_are_refused(finished_run):
+    runs = [finished_run("a-seed0", AMPRecipe()), finished_run("b/a-seed0", SGDRecipe())]
+    with pytest.raises(lethe.LetheError, match="would both be called 'a': rename their folders"):
+        sections(group_runs(runs, by_folder=True))
 
 
 def test_every_option_that_differs_is_named(finished_run):

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from lethe._check import LetheError, nearest
 from lethe.cli._grouped import grouped
-from lethe.cli._options import take
+from lethe.cli._options import take, take_flag
 from lethe.engine import RunDirectory
 from lethe.report import (
     draw,
@@ -23,12 +23,13 @@ from lethe.report import (
     write_csv,
 )
 
-USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER]
+USAGE = """usage: lethe report RUN [RUN ...] [--out FOLDER] [--by-folder]
 
 Prints best / last / gap of finished runs; runs that differ only in their seed are averaged, with the standard
 deviation and a 95 % interval, and compared, seed by seed, with the first row of their table. With --out, writes
 table.md, table.csv, curves.png and report.html into FOLDER. A folder that is no run stands for the finished runs below
-it; those that are not finished are named and left out."""
+it; those that are not finished are named and left out. Rows are called by the options in which they differ; with
+--by-folder by their runs' folders: amp-small of amp-small-seed0."""
 
 
 def command(words: list[str]) -> int:
@@ -37,15 +38,17 @@ def command(words: list[str]) -> int:
         print(USAGE)
         return 0
     out = take(words, "--out")
+    by_folder = take_flag(words, "--by-folder")
     for word in words:
         if word.startswith("-"):
             raise LetheError(
-                f"unknown option {word!r}.{nearest(word, ['--out'])} 'lethe report --help' lists all options."
+                f"unknown option {word!r}.{nearest(word, ['--out', '--by-folder'])} "
+                "'lethe report --help' lists all options."
             )
     if not words:
         raise LetheError("lethe report needs at least one run: lethe report RUN [RUN ...].")
     console = Console()
-    groups = grouped(_runs([Path(word) for word in words], console))
+    groups = grouped(_runs([Path(word) for word in words], console), by_folder=by_folder)
     made = [with_differences(with_intervals(section)) for section in sections(groups)]
     print_sections(made, console)
     if out is not None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lethe.report._intervals import Interval, interval
-from lethe.report._section import Section
+from lethe.report._section import Row, Section
 
 
 @dataclass(frozen=True)
@@ -25,27 +25,46 @@ def paired_difference(mine: Sequence[float], theirs: Sequence[float]) -> Differe
     return Difference(found.mean, found.low, found.high, found.n)
 
 
-def with_differences(section: Section) -> Section:
-    """The section with a note for each row but the first: how its main measure differs from the first row's.
+FEWEST = 3
+"""Pairs that an outcome needs: two that happen to differ alike have an interval of no width."""
 
-    Rows are paired by seed; a row that shares fewer than two seeds with the first has no note.
+
+def with_differences(section: Section) -> Section:
+    """The section with a table beside it: how each row's main measure differs from the first row's.
+
+    Rows are paired by seed; a row that shares fewer than two seeds with the first is not in it.
     """
     if len(section.rows) < 2:
         return section
-    first, notes = section.rows[0], []
+    first, rows = section.rows[0], []
     theirs = dict(zip(first.seeds, first.values, strict=True))
-    name, unit = section.measure
-    points = "points" if unit == "%" else unit
     for row in section.rows[1:]:
         mine = dict(zip(row.seeds, row.values, strict=True))
         seeds = [seed for seed in first.seeds if seed in mine]
         if len(seeds) < 2:
             continue
-        d = paired_difference([mine[seed] for seed in seeds], [theirs[seed] for seed in seeds])
-        better = (d.mean > 0) == section.higher_is_better
-        outcome = ("better" if better else "worse") if d.outside_noise else "within noise"
-        notes.append(
-            f"{name.capitalize()}, {row.label} minus {first.label}: {d.mean:+.1f} {points} "
-            f"(95 % interval {d.low:+.1f} to {d.high:+.1f}, {d.n} pairs of seeds): {outcome}."
-        )
-    return replace(section, notes=[*section.notes, *notes])
+        pairs = [mine[seed] for seed in seeds], [theirs[seed] for seed in seeds]
+        d = paired_difference(*pairs)
+        cells = [f"{d.mean:+.1f}", f"{d.low:+.1f} to {d.high:+.1f}", str(d.n), _outcome(d, section.higher_is_better)]
+        rows.append(Row(row.label, cells, [m - t for m, t in zip(*pairs, strict=True)], seeds))
+    if not rows:
+        return section
+    name, unit = section.measure
+    title = f"{name.capitalize()}, minus that of {first.label}"
+    header = [
+        "method",
+        f"difference, {'points' if unit == '%' else unit}",
+        "95 % interval",
+        "pairs of seeds",
+        "outcome",
+    ]
+    table = Section(title, header, rows, section.axes, [], (name, unit), section.higher_is_better)
+    return replace(section, beside=[*section.beside, table])
+
+
+def _outcome(difference: Difference, higher_is_better: bool) -> str:
+    if difference.n < FEWEST:
+        return "too few seeds"
+    if not difference.outside_noise:
+        return "within noise"
+    return "better" if (difference.mean > 0) == higher_is_better else "worse"

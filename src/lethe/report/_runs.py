@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from lethe._check import LetheError
@@ -23,6 +25,7 @@ class Group:
         seeds: of each run.
         environments: versions, commit, command and machine of each run.
         classes: names of the classes, of runs on folders of one's own.
+        name: what its runs' folders are called but for the seed, where that is to be the label; else none.
     """
 
     label: str
@@ -31,6 +34,7 @@ class Group:
     seeds: list[int]
     environments: list[dict[str, Any]] = field(default_factory=list)
     classes: list[str] | None = None
+    name: str = ""
 
     @property
     def recipe(self) -> str:
@@ -39,7 +43,10 @@ class Group:
 
 
 def group_runs(
-    directories: Sequence[RunDirectory], *, complete: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    directories: Sequence[RunDirectory],
+    *,
+    complete: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    by_folder: bool = False,
 ) -> list[Group]:
     """Read runs and put those of one config together, in the order given.
 
@@ -47,6 +54,7 @@ def group_runs(
         directories: finished runs.
         complete: adds to a run's options those that there were not yet when it was made; None: they are taken as
             they stand.
+        by_folder: a group is called as the folder of its first run, without the seed, and not by its options.
 
     Raises:
         LetheError: a run is not finished, or two have the same config and seed.
@@ -72,20 +80,40 @@ def group_runs(
             raise LetheError(f"{what}: leave one out of {twice[0]!r} and {twice[1]!r}.")
         records = [directory.records() for directory, _ in members]
         environments = [directory.environment() for directory, _ in members]
-        groups.append(Group(label, first, records, seeds, environments, members[0][0].classes()))
+        name = _stem(members[0][0].path, seeds[0]) if by_folder else ""
+        groups.append(Group(name or label, first, records, seeds, environments, members[0][0].classes(), name))
     return groups
+
+
+def _stem(path: Path, seed: int) -> str:
+    """``amp`` of ``amp-seed3``, of ``amp-3`` and of ``amp/seed3``, if 3 is the seed."""
+    stem = re.sub(rf"(?:[-_]?seed[-_]?|[-_]){seed}$", "", path.name)
+    return stem or path.absolute().parent.name
 
 
 def measured_alike(groups: Sequence[Group]) -> list[list[Group]]:
     """Groups whose numbers may stand in one table, labelled by the recipe and the options in which they differ.
 
     Test images, attack and stream must be the same.
+
+    Raises:
+        LetheError: two that are called by their folders have the same name.
     """
     found: dict[tuple[object, ...], list[Group]] = {}
     for group in groups:
         found.setdefault((*_measured_on(group.options), *(group.classes or [])), []).append(group)
+    for alike in found.values():
+        named = [group.name for group in alike if group.name]
+        if twice := sorted({name for name in named if named.count(name) > 1}):
+            raise LetheError(
+                f"runs that differ in more than their seed would both be called {twice[0]!r}: rename their folders, or "
+                "leave out --by-folder."
+            )
     return [
-        [replace(g, label=label) for g, label in zip(alike, labels_of([g.options for g in alike]), strict=True)]
+        [
+            replace(g, label=g.name or label)
+            for g, label in zip(alike, labels_of([g.options for g in alike]), strict=True)
+        ]
         for alike in found.values()
     ]
 

@@ -23,7 +23,8 @@ def sections(groups: Sequence[Group]) -> list[Section]:
         options = alike[0].options
         kind = anytime_section if "stream" in options else _robust if "attack" in options else _standard
         section = kind(alike)
-        labels = notes_on([group.options for group in alike])  # where they do not say everything
+        # Where labels do not say everything; of those called by their folders, the commands do.
+        labels = notes_on([group.options for group in alike if not group.name])
         kinds[kind].append(replace(section, notes=[*section.notes, *labels]))
     return [section for made in kinds.values() for section in made]
 
