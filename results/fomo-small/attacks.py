@@ -1,4 +1,4 @@
-"""attacks.py RUNS: robust accuracy under PGD-20 and AutoAttack at the best and the last epoch, and FOMO's lead."""
+"""attacks.py RUN ...: robust accuracy under PGD-20 and AutoAttack at the best and the last epoch, and FOMO's lead."""
 
 import json
 import re
@@ -14,7 +14,7 @@ CHECKPOINTS = ("best", "last")
 Cell = dict[str, float]  # accuracy, %, by seed
 found: dict[tuple[str, str], dict[tuple[str, str], Cell]] = defaultdict(lambda: defaultdict(dict))
 shown_on = set()
-for path in sorted(Path(sys.argv[1]).glob("*-seed*/evaluations/*.json")):
+for path in [path for run in sys.argv[1:] for path in sorted(Path(run).glob("evaluations/*.json"))]:
     seen = json.loads(path.read_text())
     about, (row, seed) = seen["about"], re.split(r"-seed(?=\d+$)", path.parent.parent.name)
     checkpoint, _, stable = about["checkpoint"].partition("-")

@@ -121,10 +121,11 @@ for at in ${PROTOCOLS:-16px 32px}; do
     lethe report --by-folder $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
     if [ "$at" = 16px ]; then
       lethe report --by-folder $(made "${parts[@]}") --out "$here/$at/parts"
+      python3 "$here/attacks.py" $(made "${parts[@]}") > "$here/$at/parts/attacks.md"
       python3 "$here/other_images.py" "$runs" > "$here/$at/other-images.md"
     fi
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
-    python3 "$here/attacks.py" "$runs" > "$here/$at/attacks.md"
+    python3 "$here/attacks.py" $(made "${main[@]}") > "$here/$at/attacks.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{,parts/}curves.png  # they repeat the others
   fi
 done
