@@ -23,7 +23,18 @@ from lethe.data import load
 from lethe.engine import Observer, RunDirectory
 from lethe.recipes import Recipe
 from lethe.recipes._demo import DemoRun, demo_runs
-from lethe.report import Section, draw, group_runs, markdown, page, print_sections, provenance, sections, verdict
+from lethe.report import (
+    LABELS,
+    Section,
+    draw,
+    group_runs,
+    markdown,
+    page,
+    print_sections,
+    provenance,
+    sections,
+    verdict,
+)
 
 USAGE = """usage: lethe demo [--out FOLDER]
 
@@ -81,7 +92,9 @@ def command(words: list[str]) -> int:
     epochs = {run.name: _epochs(run.recipe) for run in shown}
     with LiveView(console, epochs, {run.name: run.weight for run in shown}, heading) as view:
         _run_all(runs, view)
+    # Each recipe is run once: its name says enough, though FOMO's learning rate is another one than AT's.
     groups = group_runs([RunDirectory.open(folder / run.name) for run in shown])
+    groups = [replace(group, name=LABELS[group.recipe]) for group in groups]
     made = sections(groups)
     outcomes = [verdict(section, *pair) for section, pair in zip(made, PAIRS, strict=True)]
     print_sections(made, console)
@@ -130,6 +143,7 @@ def _heading(runs: list[DemoRun]) -> list[str]:
         lines.append(
             f"{names}: {load(data)} ({data.label_noise:.0%} of them, on purpose), split seed {data.split_seed}."
         )
+    lines.append("FOMO is at its defaults, a constant learning rate among them; the rate of the others falls.")
     seeds = sorted({run.recipe.run.seed for run in runs if run.recipe.name == "sgd"})
     lines.append(f"Seeds: AT and FOMO {runs[0].recipe.run.seed}; the others {', '.join(map(str, seeds))}.")
     return lines

@@ -51,13 +51,15 @@ class FOMOConfig:
     relearn_lr: float | None = None
     """Learning rate after the first forgetting, as a share of the initial one; none: the schedule's."""
     criterion: str = "random"
-    """What is forgotten: random, magnitude, snip, fisher, gradient (the least of it), dormant, or whole layers."""
+    """What is forgotten: random, magnitude, snip, fisher, gradient (the least of it), dormant (units), or whole (all
+    that may be)."""
     fraction: float = 0.25
     """Share of the later layers' weights to forget (the paper's, unverified: 0.035). Not for dormant and whole."""
     later_layers: float = 0.75
     """Which layers forget: the last share of the convolutional and linear layers."""
     forget_only: tuple[str, ...] = ()
-    """Which parameters forget instead, by patterns of their names: layer4.* fc.weight."""
+    """Which parameters forget instead, by patterns of their full names: stages.2.* linear.weight (of small-resnet),
+    network.layer4.* (of resnet18)."""
     granularity: str = "weights"
     """Forget single weights, output channels, or layers (which are always counted together)."""
     count: str = "per-tensor"

@@ -26,7 +26,7 @@ class LURE:
     training then goes on from there. Without the forgetting, this is warm start (ALMA).
 
     Args:
-        fraction: share to forget, in [0, 1]. The paper's runs: 0.2.
+        fraction: share to forget, in [0, 1]. The published command: 0.2.
         select: which parameters are ranked and re-drawn; default: convolutional and linear weights.
         generator: source of the new weights; None is torch's global one.
         ties: of weights that equal the threshold ``"all"`` go, as published, or the ``"first"``, so many that the

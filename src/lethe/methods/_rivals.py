@@ -41,7 +41,8 @@ class ForgettableConfig:
     later_layers: float = 1.0
     """The last share of the convolutional and linear layers alone; 1: all of them."""
     forget_only: tuple[str, ...] = ()
-    """Which parameters instead, by patterns of their names: layer4.* fc.weight."""
+    """Which parameters instead, by patterns of their full names: stages.2.* linear.weight (of small-resnet),
+    network.layer4.* (of resnet18)."""
 
     def __post_init__(self) -> None:
         later_layers(self.later_layers)

@@ -46,7 +46,8 @@ class ModelConfig:
     width: int = 16
     """Channels of small-resnet's first stage."""
     dropout: float = 0.0
-    """Dropout, where the network's card says; AMP's baseline: 0.1."""
+    """Dropout before the second convolution of each block and before the head; of torchvision's and most of timm's
+    networks before the head alone. AMP's baseline: 0.1."""
 
     def __post_init__(self) -> None:
         if self.model.startswith(PREFIX):

@@ -21,8 +21,8 @@ class MegabatchConfig:
     """What a megabatch begins with."""
 
     optimizer_state: str = "fresh"
-    """The optimizer's momentum at the beginning of a megabatch: fresh, none, as in ALMA's code; or carried over from
-    the last step of the one before, as in LURE's."""
+    """The optimizer's momentum at the beginning of a megabatch: fresh, none, as in facebookresearch/alma; or carried
+    over from the last step of the one before, as in LURE's repository."""
     lr_state: str = "fresh"
     """The learning rate that a megabatch's schedule begins at: fresh, lr again; or carried, that of the last step of
     the one before."""

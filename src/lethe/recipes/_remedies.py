@@ -39,7 +39,7 @@ class ATAMPRecipe(ATRecipe):
 
 @dataclass(frozen=True, kw_only=True)
 class ATEMARecipe(ATRecipe):
-    """Adversarial training with a moving average of the weights: FOMO's consolidation alone."""
+    """Adversarial training with a moving average of the weights, and nothing else."""
 
     name: ClassVar[str] = "at-ema"
     source: ClassVar[str] = "Gowal et al., arXiv 2010.03593"

@@ -18,7 +18,7 @@ def provenance(groups: Sequence[Group]) -> list[str]:
     tables = measured_alike(groups)
     told = (labels_of([group.options for group in alike]) for alike in tables)
     for group, differing in zip(chain.from_iterable(tables), chain.from_iterable(told), strict=True):
-        name = f"{group.name} ({differing})" if group.name else group.label
+        name = f"{group.name} ({differing})" if group.name not in ("", differing) else group.label
         first = group.environments[0]
         commits = sorted({str(environment["commit"]) for environment in group.environments})
         versions = ", ".join(f"{name} {version}" for name, version in first["versions"].items())

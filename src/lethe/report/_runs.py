@@ -25,7 +25,7 @@ class Group:
         seeds: of each run.
         environments: versions, commit, command and machine of each run.
         classes: names of the classes, of runs on folders of one's own.
-        name: what its runs' folders are called but for the seed, where that is to be the label; else none.
+        name: to be its label in every table, such as what its runs' folders are called but for the seed; else none.
     """
 
     label: str
