@@ -61,9 +61,9 @@ def whole(name: str, value: int, minimum: int) -> int:
 
 
 def seed(name: str, value: int) -> int:
-    """Return ``value`` if torch's generators take it, and some more for ranks and streams."""
-    if abs(value) >= 2**62:
-        raise LetheError(f"{name} must be less than 2**62, got {value}.")
+    """Return ``value`` if torch's and NumPy's generators take it, and some more for ranks and streams."""
+    if not 0 <= value < 2**62:
+        raise LetheError(f"{name} must lie in [0, 2**62), got {value}.")
     return value
 
 

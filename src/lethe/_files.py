@@ -42,6 +42,15 @@ def write_file(path: Path, write: Callable[[BinaryIO], object], *, before: Calla
             raise
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole, as :func:`write_file` does; of text give its UTF-8, whatever the machine's own encoding is.
+
+    Raises:
+        LetheError: it cannot be written.
+    """
+    write_file(path, lambda file: file.write(content))
+
+
 def append_line(path: Path, line: str) -> None:
     """Add a line to a file, to the disk itself; one that cannot be written whole is not there.
 

@@ -33,9 +33,9 @@ from lethe.recipes import SGDRecipe
         ("train sgd --milestones 0.5 x", "--milestones"),
         ("train sgd --nesterov yes", "unexpected word 'yes'"),
         ("train sgd --epochs 0", "epochs must be at least 1, got 0"),
-        ("train sgd --seed -1", "seed must be at least 0, got -1"),
-        ("train sgd --seed 18446744073709551616", "seed must be less than 2**62, got 18446744073709551616"),
-        ("train sgd --split-seed 18446744073709551616", "split_seed must be less than 2**62"),
+        ("train sgd --seed -1", "seed must lie in [0, 2**62), got -1"),
+        ("train sgd --seed 18446744073709551616", "seed must lie in [0, 2**62), got 18446744073709551616"),
+        ("train sgd --split-seed 18446744073709551616", "split_seed must lie in [0, 2**62)"),
         ("train sgd --validation-size 0", "validation_size must be at least 1, got 0"),
         ("train sgd --milestones 0.5 2", "a milestone must lie in [0, 1], got 2.0"),
         ("train sgd --nesterov --momentum 0", "nesterov needs a momentum above 0"),
@@ -64,6 +64,16 @@ from lethe.recipes import SGDRecipe
         ("train --resume nope", "'nope' is no run directory"),
         ("train --resume", "--resume needs a value"),
         ("train sgd --resume nope", "--resume takes its options from the run: leave 'sgd' out"),
+        ("train --resume nope --config c.json", "--resume takes its options from the run: leave '--config c.json' out"),
+        ("train --resume nope --published", "--resume takes its options from the run: leave '--published' out"),
+        ("train --resume nope --resume other", "leave '--resume other' out"),
+        ("train --resume nope --out other", "leave '--out other' out"),
+        ("train sgd --published --published", "--published is given more than once: leave one out"),
+        ("train sgd --sweep workers=0,1", "a table could not tell some of these runs apart"),
+        ("train kd-swa --sweep clean-teacher=a,b", "no result depends on what differs in them, of --clean-teacher"),
+        ("train fomo --period 1.5", "period"),
+        ("evaluate nope --attack-seed -1", "attack_seed must lie in [0, 2**62), got -1"),
+        ("train sgd --split-seed -1", "split_seed must lie in [0, 2**62), got -1"),
         ("report nope", "'nope' is no run directory"),
         ("report nope --ot x", "unknown option '--ot'. Did you mean '--out'?"),
         ("report nope --out", "--out needs a value"),
@@ -159,6 +169,14 @@ def test_training_that_diverges_is_one_line(train):
     assert status == 2
     assert errors.startswith("lethe: error: the loss is ")
     assert "training has diverged. Lower --lr" in errors
+
+
+def test_a_report_that_cannot_be_written_is_one_line(train, lethe_command):
+    assert train("sgd", "--out", "run")[0] == 0
+    Path("report/table.md").mkdir(parents=True)
+    status, _, errors = lethe_command("report", "run", "--out", "report")
+    assert (status, errors.count("\n")) == (2, 1)
+    assert "table.md" in errors
 
 
 @pytest.mark.parametrize("words", [("report", "run", "--out", "file"), ("demo", "--out", "file/demo")])

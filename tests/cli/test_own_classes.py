@@ -11,6 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 
 import lethe
+from lethe.data import DataConfig, load
 from lethe.recipes import load_model
 
 CLASSES = ("ant", "bee", "cat")
@@ -134,3 +135,17 @@ def test_a_damaged_list_of_classes_is_one_line(run, content):
 def test_a_data_set_whose_name_tells_its_classes_has_no_such_file(train):
     train("sgd", "--out", "run")
     assert not Path("run/classes.json").exists()
+
+
+def test_a_few_images_of_folders_are_of_all_classes(run, lethe_command):
+    """Folders are read class after class: the first three would be ants."""
+    status, _, errors = lethe_command("evaluate", "run", "--attacks", "clean", "--images", "3", "--device", "cpu")
+    assert (status, errors) == (0, "")
+    (path,) = (run / "evaluations").glob("*.json")
+    found = json.loads(path.read_text())
+    assert found["about"]["chosen"] == "evenly"
+    images = load(DataConfig(dataset="imagefolder", data_dir="photos", image_size=8, workers=0, validation_size=3)).test
+    with torch.no_grad():
+        right = [int(load_model(run)(images[at][0][None]).argmax()) == int(images[at][1]) for at in (2, 6, 10)]
+    assert images.labels[[2, 6, 10]].tolist() == [0, 1, 2]
+    assert found["right"]["clean"] == "".join(str(int(one)) for one in right)

@@ -188,6 +188,23 @@ def test_saliency_can_be_measured_on_all_that_is_trained_on(monkeypatch):
     assert 0.5 < share < 0.8  # two thirds of what is trained on is replayed
 
 
+@pytest.mark.parametrize("model", ["small-resnet", "resnet18"])
+def test_shrink_and_perturb_adds_a_newly_built_networks_weights(model):
+    """Which torchvision's initialiser makes 2.4 times as large as the layers themselves would draw them."""
+    recipe = ShrinkPerturbRecipe(
+        data=DataConfig(validation_size=0, train_size=40, test_size=20),
+        stream=StreamConfig(megabatches=2),
+        model=ModelConfig(model=model, width=4),
+        shrink_perturb=ShrinkPerturbConfig(shrink=0.0, perturb=1.0),
+    )
+    at, _ = between(recipe)
+    first = next(m for m in at.model.modules() if isinstance(m, torch.nn.Conv2d) and m.in_channels > 1).weight
+    before = first.detach().clone()
+    recipe.between(at)
+    assert not torch.equal(first, before)
+    assert float(first.detach().std()) == pytest.approx(float(before.std()), rel=0.2)
+
+
 @pytest.mark.parametrize(
     ("kind", "section"),
     [

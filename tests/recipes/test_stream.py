@@ -7,6 +7,7 @@ from lethe.anytime import ArrivingMegabatches, Buffer, GrowingBuffer, MegabatchS
 from lethe.cli import main
 from lethe.data import DataConfig, load
 from lethe.recipes import StreamConfig
+from lethe.recipes._stream import chosen_on_others
 
 DATA = DataConfig(validation_size=0, test_size=500)
 
@@ -32,6 +33,16 @@ def test_the_published_order_is_that_of_the_data_set_with_the_validation_images_
     assert stream.seed is None
     assert [i for m in stream for i in m.new.indices] == list(range(1167))
     assert [i for m in stream for i in m.validation.indices] == list(range(1167, 1297))
+
+
+def test_a_stream_that_goes_by_class_is_said_to_choose_blindly():
+    labels = torch.arange(6).repeat_interleave(10)
+    data = torch.utils.data.TensorDataset(labels)
+    by_class = MegabatchStream(data, 3, replay="full", validation=0.1, seed=None)
+    assert "only 0% of the validation images of megabatch 1 are of classes that are trained on" in chosen_on_others(
+        by_class, labels
+    )
+    assert chosen_on_others(MegabatchStream(data, 3, replay="full", validation=0.1, seed=0), labels) is None
 
 
 def test_options_reach_the_stream():

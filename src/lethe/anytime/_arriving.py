@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from lethe._check import LetheError, at_least, non_negative, positive
+from lethe._check import seed as check_seed
 from lethe.anytime._arrived_set import ArrivedSet
 from lethe.anytime._megabatch import Megabatch, with_replay
 from lethe.anytime._megabatch_file import Arrays, checked, read_npz
@@ -111,7 +112,8 @@ class ArrivingMegabatches:
         if idle_minutes is not None:
             positive("idle_minutes", idle_minutes)
         self.replay = replay_rule(replay)
-        self.validation_share, self.seed, self.shots = validation, seed, shots
+        self.validation_share, self.shots = validation, shots
+        self.seed = None if seed is None else check_seed("seed", seed)
         self.image_shape, self.classes = image_shape, classes
         self.idle_minutes = idle_minutes
         self.poll_seconds = positive("poll_seconds", poll_seconds)

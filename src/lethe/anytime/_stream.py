@@ -9,6 +9,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from lethe._check import LetheError, at_least
+from lethe._check import seed as check_seed
 from lethe.anytime import _split
 from lethe.anytime._labels import labels_of
 from lethe.anytime._megabatch import Megabatch, with_replay
@@ -82,7 +83,7 @@ class MegabatchStream:
                 f"validation_dataset has {other} images, dataset {count}: it must hold the same ones, in their order."
             )
         self.replay = replay_rule(replay)
-        self.validation_share, self.seed = validation, seed
+        self.validation_share, self.seed = validation, None if seed is None else check_seed("seed", seed)
         order = np.arange(count) if seed is None else np.random.default_rng(seed).permutation(count)
         labels = labels_of(dataset, count) if balanced or shots is not None else None
         if balanced and labels is not None:

@@ -17,6 +17,7 @@ import torch
 from rich.console import Console
 
 from lethe._check import LetheError, nearest
+from lethe._files import write_bytes
 from lethe.cli._live import LiveView
 from lethe.cli._options import take
 from lethe.data import load
@@ -178,6 +179,7 @@ def _run_all(runs: list[DemoRun], view: LiveView) -> None:
 
 def _write(folder: Path, made: list[Section], introduction: list[str], sources: list[str]) -> None:
     picture = draw([replace(section, more=[]) for section in made])  # a panel a pair; what it costs is not the point
-    (folder / "curves.png").write_bytes(picture)
-    (folder / "report.html").write_text(page("Lethe demo", made, picture, introduction, sources))
-    (folder / "table.md").write_text("\n\n".join(introduction) + "\n\n" + markdown(made, sources))
+    table = "\n\n".join(introduction) + "\n\n" + markdown(made, sources)
+    write_bytes(folder / "curves.png", picture)
+    write_bytes(folder / "report.html", page("Lethe demo", made, picture, introduction, sources).encode())
+    write_bytes(folder / "table.md", table.encode())

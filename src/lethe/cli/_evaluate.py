@@ -18,6 +18,7 @@ from rich.progress import (
 from rich.table import Table
 
 from lethe._check import LetheError
+from lethe._files import write_bytes
 from lethe.cli._options import parse_options
 from lethe.evaluate import OFFICIAL, SEVERITIES, Evaluation, mean_corruption_accuracy, picture_of, sharpness_of, title
 from lethe.recipes import EvaluateConfig
@@ -127,8 +128,8 @@ def _print_beside(evaluation: Evaluation, console: Console) -> None:
         console.print(table)
         if evaluation.path is not None:
             path, about = picture_of(evaluation.path), evaluation.about
-            path.write_bytes(
-                draw_landscape(sharpness, f"{about['recipe']}, {about['checkpoint']}: loss around the weights")
+            write_bytes(
+                path, draw_landscape(sharpness, f"{about['recipe']}, {about['checkpoint']}: loss around the weights")
             )
             console.print(f"written: {path}", markup=False, soft_wrap=True)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from lethe import _launched
 from lethe._check import LetheError
 from lethe.cli._grouped import closing_table
-from lethe.cli._options import COMMANDS, parse_recipe, take
+from lethe.cli._options import COMMANDS, TAKEN, parse_recipe, take
 from lethe.cli._progress import ProgressObserver
 from lethe.cli._sweep import run_sweep, take_sweep
 from lethe.engine import RunDirectory, kept_options
@@ -42,7 +42,8 @@ def make_runs(command: str, words: list[str], extra_help: str = "") -> int:
     resume = take(words, "--resume")
     directory = None
     if resume is not None:
-        if words and not words[0].startswith("-"):
+        recipe_named = bool(words) and not words[0].startswith("-")
+        if recipe_named or any(word.partition("=")[0] in ("--out", *TAKEN) for word in words):
             raise LetheError(f"--resume takes its options from the run: leave {' '.join(words)!r} out.")
         directory, recipe = _unfinished(command, Path(resume))
         if words:
@@ -76,7 +77,9 @@ def _elsewhere(command: str, directory: RunDirectory, words: list[str]) -> Recip
     before = load_recipe(directory.path / "config.json", COMMANDS[command])
     recipe = parse_recipe(command, ["--config", str(directory.path / "config.json"), *words], COMMANDS[command], "")
     if recipe is None or kept_options(recipe.options()) != kept_options(before.options()):
-        may = ", ".join(f"--{option.replace('_', '-')}" for options in FREE.values() for option in options)
+        may = ", ".join(
+            f"--{option.replace('_', '-')}" for options in FREE.values() for option in options if option != "out"
+        )
         raise LetheError(
             f"--resume takes its options from the run: leave {' '.join(words)!r} out. What may be another is where and "
             f"how it runs: {may}."

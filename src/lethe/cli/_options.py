@@ -24,11 +24,8 @@ Options = TypeVar("Options")
 registry = ConstructorRegistry()
 COMMANDS: dict[str, Mapping[str, type[Recipe]]] = {"train": TRAIN_RECIPES, "anytime": ANYTIME_RECIPES}
 """The recipes of each command that makes runs."""
-TAKEN = {
-    "train": ("--config", "--published", "--resume", "--seeds", "--sweep"),
-    "anytime": ("--config", "--published", "--resume", "--seeds", "--sweep"),
-}
-"""Options beside the recipe's own, which a command takes out of the words first."""
+TAKEN = ("--config", "--published", "--resume", "--seeds", "--sweep")
+"""Options beside the recipe's own, which a command that makes runs takes out of the words first."""
 SYNONYMS = {
     "--eps": "--epsilon",
     "--alpha": "--step-size",
@@ -130,7 +127,7 @@ def _parse(command: str, words: list[str], default: RecipeType, extra_help: str)
     """The default recipe, changed as the words say; None after printing help."""
     kind = type(default)
     description = f"{(kind.__doc__ or '').strip()}\n\nSource: {kind.source}. Cost: {kind.cost}.{extra_help}"
-    return parse_options(f"lethe {command} {default.name}", words, default, description, TAKEN[command])
+    return parse_options(f"lethe {command} {default.name}", words, default, description, TAKEN)
 
 
 def parse_options(
@@ -169,6 +166,8 @@ def parse_options(
     if unknown:
         known = [*(f"--{option.replace('_', '-')}" for option in _types(kind)), *more]
         word = unknown[0]
+        if word.partition("=")[0] in more:
+            raise LetheError(f"{word.partition('=')[0]} is given more than once: leave one out.")
         what = f"unknown option {word.partition('=')[0]!r}" if word.startswith("-") else f"unexpected word {word!r}"
         meant = SYNONYMS.get(word.partition("=")[0], "")
         hint = f" Did you mean {meant!r}?" if meant in known else nearest(word.partition("=")[0], known)

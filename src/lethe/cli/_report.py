@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from lethe._check import LetheError, nearest
+from lethe._files import write_bytes
 from lethe.cli._grouped import grouped
 from lethe.cli._options import take, take_flag
 from lethe.engine import RunDirectory
@@ -58,10 +59,10 @@ def command(words: list[str]) -> int:
         except OSError as error:
             raise LetheError(f"the folder {out!r} cannot be made: {error.strerror}.") from error
         picture, sources = draw(made), provenance(groups)
-        (folder / "table.md").write_text(markdown(made, sources))
+        write_bytes(folder / "table.md", markdown(made, sources).encode())
         write_csv(made, folder / "table.csv")
-        (folder / "curves.png").write_bytes(picture)
-        (folder / "report.html").write_text(page("Lethe report", made, picture, sources=sources))
+        write_bytes(folder / "curves.png", picture)
+        write_bytes(folder / "report.html", page("Lethe report", made, picture, sources=sources).encode())
         console.print(f"written: {folder} (table.md, table.csv, curves.png, report.html)", markup=False, soft_wrap=True)
     return 0
 

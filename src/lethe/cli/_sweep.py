@@ -19,6 +19,7 @@ from lethe.engine import RunDirectory, kept_options
 from lethe.recipes import Recipe, load_recipe
 from lethe.recipes._classes import check_classes
 from lethe.report import print_sections
+from lethe.report._labels import what_matters
 
 
 def take_sweep(words: list[str]) -> list[tuple[str, list[str]]]:
@@ -92,6 +93,12 @@ def run_sweep(
     options = [recipe.options() for _, recipe in planned]
     if any(one in options[:at] for at, one in enumerate(options)):
         raise LetheError("two of these runs would be the same: leave one of the values out.")
+    telling = [(what_matters(recipe.options()), recipe.run.seed) for _, recipe in planned]
+    if any(one in telling[:at] for at, one in enumerate(telling)):
+        raise LetheError(
+            f"a table could not tell some of these runs apart, as no result depends on what differs in them, of "
+            f"{', '.join(option for option, _ in axes)}: make them one by one, each with its --out."
+        )
     done = {path: _before(path, recipe, known) for path, recipe in planned}
     finished, failed = [], []
     for number, (path, recipe) in enumerate(planned, 1):

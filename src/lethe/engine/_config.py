@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lethe._check import LetheError, at_least, non_negative
+from lethe._check import LetheError, non_negative
 from lethe._check import seed as check_seed
 
 
@@ -24,7 +24,7 @@ class RunConfig:
     """Save a checkpoint so often within an epoch, too; one is always saved after it."""
 
     def __post_init__(self) -> None:
-        check_seed("seed", at_least("seed", self.seed, 0))
+        check_seed("seed", self.seed)
         non_negative("checkpoint_minutes", self.checkpoint_minutes)
 
     def torch_device(self) -> torch.device:

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lethe._check import LetheError, one_of
+from lethe._check import seed as check_seed
 from lethe.data import ImageSet, batches
 
 Corruption: TypeAlias = Callable[[Tensor, int, torch.Generator], Tensor]
@@ -171,6 +172,7 @@ class MadeCorruptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        check_seed("seed", self.seed)
         if self.data.shape[0] not in (1, 3):
             raise LetheError(
                 f"corruptions are of grey or RGB images, these have {self.data.shape[0]} channels: leave them out."

@@ -13,6 +13,7 @@ from lethe._guard import evaluation_mode
 from lethe.data import ImageSet, batches
 from lethe.evaluate._accuracy import accuracy
 from lethe.evaluate._named_attacks import Threat, title
+from lethe.evaluate._which import which_images
 
 LARGE = {"linf": 0.5, "l2": 10.0}
 """Balls in which any image can become any other, nearly: no classifier is robust there."""
@@ -25,7 +26,7 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
     (Athalye et al., ICML 2018; Carlini et al., arXiv 1902.06705.)
     """
     found = []
-    some = data.subset(list(range(min(len(data), 1000))))
+    some = data.subset(which_images(data.labels, min(len(data), 1000)))
     predicted = _predictions(model, some)
     right = (predicted == some.labels).nonzero().squeeze(1)[:200]
     if len(right) == 0:
@@ -46,7 +47,7 @@ def signs_in_the_network(model: nn.Module, data: ImageSet, threat: Threat, *, se
         if bool(images.any()):
             share = float(images.float().mean())
             found.append(f"the loss has {what} at {share:.0%} of the images: gradients are masked")
-    if bool((predicted == predicted[0]).all()):
+    if bool((predicted == predicted[0]).all()) and bool((some.labels != some.labels[0]).any()):
         found.append(f"the network predicts class {int(predicted[0])} for every image, which no attack can change")
         return found
     large = Threat(threat.norm, LARGE[threat.norm])

@@ -45,10 +45,9 @@ class Threat:
         """Length of PGD's steps."""
         return self.epsilon / 4 if self.step_size is None else self.step_size
 
-    def pgd(self, steps: int, loss: str = "ce", scale: float = 1.0) -> PGD:
-        """PGD in this ball, or in one ``scale`` times as large."""
-        radius = self.epsilon * scale
-        return PGD(epsilon=radius, step_size=self.step * scale, steps=steps, norm=self.norm, loss=loss)
+    def pgd(self, steps: int, loss: str = "ce") -> PGD:
+        """PGD in this ball."""
+        return PGD(epsilon=self.epsilon, step_size=self.step, steps=steps, norm=self.norm, loss=loss)
 
 
 def title(name: str) -> str:

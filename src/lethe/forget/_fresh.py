@@ -1,4 +1,4 @@
-"""New values for forgotten weights: as their layer was born, or otherwise."""
+"""New values for forgotten weights: as their kind of layer draws them, or otherwise."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _born_again(module: nn.Module) -> nn.Module:
     whole = any(sharded(p) for p in module.parameters())
     born = _unsharded_copy(module) if whole else copy.deepcopy(module).cpu()
     method = _reset_method(module)
-    assert method is not None  # noqa: S101 - check_initialiser has refused such a layer
+    assert method is not None  # noqa: S101 - check_redraw has refused such a layer
     getattr(born, method)()
     return born
 

@@ -58,7 +58,9 @@ def reinitialize(
     """Re-draw the masked weights in place; everything else stays as it is, to the bit.
 
     New values come from the layer's own initialiser (its ``reset_parameters``): for torch's convolutional and
-    linear layers that is U(±1/√fan_in), which the code of LURE uses as well. The layer is reset as a copy on the
+    linear layers that is U(±1/√fan_in), which the code of LURE uses as well. A network may have been initialised
+    otherwise: the convolutions of torchvision's ResNets, and of AMP's networks, begin 2.4 times as large. New values
+    of that kind are ``init="rewind"`` with a newly built network's weights. The layer is reset as a copy on the
     CPU, whole even where its parameters are sharded, so that a seed gives the same values on any device and any number
     of ranks, and only the masked entries are taken over.
 
@@ -93,7 +95,7 @@ def reinitialize(
 
     Where LURE's code and Lethe differ:
         The code leaves the momentum in place, re-draws batch norm weights from U(−1, 1), and ranks biases but
-        never re-draws them. Here a layer resets to what it was born with (batch norm: weight 1, bias 0).
+        never re-draws them. Here a layer resets to what its kind begins with (batch norm: weight 1, bias 0).
     """
     fraction("shrink", shrink)
     non_negative("perturb", perturb)
@@ -138,6 +140,7 @@ def shrink_and_perturb(
     optimizer: Optimizer | None = None,
     generator: torch.Generator | None = None,
     init: str = "layer",
+    initial: Mapping[str, Tensor] | None = None,
     state: str = "clear",
     statistics: str = "reset",
 ) -> Forgotten:
@@ -150,7 +153,9 @@ def shrink_and_perturb(
         select: which parameters; default: all, normalisation included, whose weight of 1 then adds ``perturb``.
         optimizer: as for :func:`reinitialize`; the authors begin with a new one.
         generator: as for :func:`reinitialize`.
-        init: as for :func:`reinitialize`; LURE's baseline: ``"kaiming"``.
+        init: as for :func:`reinitialize`; LURE's baseline: ``"kaiming"``. The authors build a new network:
+            ``"rewind"``, with its weights as ``initial``.
+        initial: as for :func:`reinitialize`.
         state: as for :func:`reinitialize`.
         statistics: ``"reset"``, as the authors', whose network is a new one; LURE's baseline: ``"leave"``.
 
@@ -166,6 +171,7 @@ def shrink_and_perturb(
         optimizer=optimizer,
         generator=generator,
         init=init,
+        initial=initial,
         shrink=shrink,
         perturb=perturb,
         state=state,

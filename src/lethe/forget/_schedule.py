@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from lethe._check import LetheError, at_least
+from lethe._check import LetheError, at_least, whole
 
 
 class ForgettingSchedule:
@@ -26,7 +26,7 @@ class ForgettingSchedule:
         patience: as given.
 
     Raises:
-        LetheError: a value out of range.
+        LetheError: a value out of range, or no whole number.
     """
 
     def __init__(self, start: int | str, period: int, patience: int) -> None:
@@ -36,7 +36,7 @@ class ForgettingSchedule:
             raise LetheError(f"start is a whole epoch or 'auto', got {start}: shares are the command line's.")
         self.automatic = start == "auto"
         self.start = None if isinstance(start, str) else at_least("start", start, 0)
-        self.period, self.patience = at_least("period", period, 1), at_least("patience", patience, 1)
+        self.period, self.patience = whole("period", period, 1), whole("patience", patience, 1)
         self._best, self._since_best, self._fell, self.observations = -float("inf"), 0, False, 0
 
     def due(self, epoch: int) -> bool:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from lethe._check import LetheError, at_least, nearest, non_negative, one_of, positive
+from lethe._check import LetheError, at_least, nearest, non_negative, one_of, positive, whole
 from lethe._check import fraction as check_fraction
 from lethe.consolidate._consistency import DISTANCES
 from lethe.consolidate._stable import RAMPS
@@ -104,7 +104,7 @@ class FOMOConfig:
         for name in ("start", "fraction", "later_layers", "shrink", "average_probability"):
             check_fraction(name, getattr(self, name))
         for name in ("period", "patience", "criterion_images"):
-            at_least(name, getattr(self, name), 1)
+            whole(name, getattr(self, name), 1)
         for name in ("consistency", "clean_consistency", "perturb", "dormant_tau"):
             non_negative(name, getattr(self, name))
         if self.relearn_lr is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lethe._check import LetheError, non_negative, one_of
@@ -103,16 +104,24 @@ class ShrinkPerturbConfig:
         if self.perturb is not None:
             non_negative("perturb", self.perturb)
 
-    def forget(self, model: nn.Module, optimizer: Optimizer | None, generator: torch.Generator) -> Forgotten:
-        """Shrink all weights and add new ones."""
+    def forget(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | None,
+        generator: torch.Generator,
+        new: Mapping[str, Tensor] | None = None,
+    ) -> Forgotten:
+        """Shrink all weights and add new ones: a newly built network's, ``new``, or as the layers draw them."""
         shrink, perturb = (0.3, 0.001) if self.official else (0.4, 0.1)
+        drawn = "layer" if new is None else "rewind"
         return shrink_and_perturb(
             model,
             shrink if self.shrink is None else self.shrink,
             perturb if self.perturb is None else self.perturb,
             optimizer=optimizer,
             generator=generator,
-            init="kaiming" if self.official else "layer",
+            init="kaiming" if self.official else drawn,
+            initial=None if self.official else new,
             state="keep" if self.official else "clear",
             statistics="leave" if self.official else "reset",
         )
@@ -142,29 +151,28 @@ class LLFConfig:
             LetheError: no such layer, or with ``official`` another network than a ResNet-18.
         """
         if self.official:
-            masks = llf_mask(model, select=official_later_layers(model))
+            masks = llf_mask(model, select=OFFICIAL_LATER_LAYERS)
             return reinitialize(model, masks, generator=generator, init="kaiming", state="keep")
         select = later_layers(self.later_layers) if self.from_layer is None else from_layer(self.from_layer)
         return reinitialize(model, llf_mask(model, select=select), optimizer=optimizer, generator=generator)
 
 
-def official_later_layers(model: nn.Module) -> Selector:
-    """What LURE's code forgets under LLF: weights that are not on its list, shortcuts and batch norm left out.
+def _off_the_official_list(network: nn.Module) -> list[str]:
+    names = [n for n, _ in network.named_parameters() if "weight" in n]
+    names = [name for name in names if "bn" not in name and "downsample" not in name]
+    early = {name for name in names if name.removeprefix("network.") in EARLY_LAYERS}
+    blocks = [name for name in names if ".0.conv3." in name]
+    if len(early) < len(EARLY_LAYERS) or blocks:
+        raise LetheError("the published list of later layers is a ResNet-18's: take it, or --later-layers.")
+    return [name for name in names if name not in early]
 
-    Its list is that of a ResNet-18. Another network lacks some of the names, and would forget nearly everything without
-    a word: here this is an error.
-    """
 
-    def find(network: nn.Module) -> list[str]:
-        names = [n for n, _ in network.named_parameters() if "weight" in n]
-        names = [name for name in names if "bn" not in name and "downsample" not in name]
-        early = {name for name in names if name.removeprefix("network.") in EARLY_LAYERS}
-        blocks = [name for name in names if ".0.conv3." in name]
-        if len(early) < len(EARLY_LAYERS) or blocks:
-            raise LetheError("the published list of later layers is a ResNet-18's: take it, or --later-layers.")
-        return [name for name in names if name not in early]
+OFFICIAL_LATER_LAYERS = Selector("OFFICIAL_LATER_LAYERS", _off_the_official_list)
+"""What LURE's code forgets under LLF: weights that are not on its list, shortcuts and batch norm left out.
 
-    return Selector("official_later_layers", find)
+Its list is that of a ResNet-18. Another network lacks some of the names, and would forget nearly everything without a
+word: here this is an error.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

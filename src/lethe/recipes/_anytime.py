@@ -14,7 +14,7 @@ from torch.optim import SGD, Optimizer
 
 from lethe import _launched, models
 from lethe._check import LetheError, at_least, one_of
-from lethe.anytime import cumulative_error, generalisation_gap, learning_speed
+from lethe.anytime import MegabatchStream, cumulative_error, generalisation_gap, learning_speed
 from lethe.attacks import PGD
 from lethe.data import DataConfig, ImageSet, Splits, batches, class_names, image_side, load
 from lethe.engine import (
@@ -40,7 +40,7 @@ from lethe.recipes._between import Between
 from lethe.recipes._classes import check_classes
 from lethe.recipes._megabatch import MegabatchConfig, Starts
 from lethe.recipes._standard import try_out
-from lethe.recipes._stream import StreamConfig
+from lethe.recipes._stream import StreamConfig, chosen_on_others
 from lethe.track import TrackingObserver
 
 ATTACK = PGD(channels_last=True)
@@ -196,6 +196,8 @@ class AnytimeRecipe(Recipe):
             check_classes(resume, self.data, "put the folders back as they were")
         splits = load(self.data, file_order=self.stream.in_file_order).to(device)
         stream = self.stream.build(splits, self.data)
+        if isinstance(stream, MegabatchStream) and (remark := chosen_on_others(stream, splits.train.labels)):
+            (observer or Observer()).say(remark)
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         model = self.network(splits)

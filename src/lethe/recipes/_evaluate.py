@@ -12,6 +12,7 @@ from torch import nn
 
 from lethe import models
 from lethe._check import LetheError, at_least, one_of
+from lethe._check import seed as check_seed
 from lethe.data import DataConfig, ImageSet, Splits, facts, image_side, load
 from lethe.engine import RunConfig, RunDirectory, load_checkpoint
 from lethe.evaluate import (
@@ -26,6 +27,7 @@ from lethe.evaluate import (
     measure_corruptions,
     measure_sharpness,
 )
+from lethe.evaluate._which import class_after_class, which_images
 from lethe.recipes._anytime import AnytimeRecipe
 from lethe.recipes._base import Recipe
 from lethe.recipes._classes import OTHER_FOLDER, check_classes
@@ -44,7 +46,8 @@ class EvaluateConfig:
     """Of a run: best, last, best-stable, last-stable (where there is an average), megabatch-N; best of an anytime run
     is the one after its last megabatch."""
     images: int | None = None
-    """The first so many images of the part; none: all."""
+    """The first so many images of the part, or, where they lie class after class as in folders, so many evenly over
+    all; none: all."""
     part: str = "test"
     """Of the data that the run was trained with: test, or validation."""
     norm: str | None = None
@@ -83,6 +86,7 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         one_of("part", self.part, ("test", "validation"))
         at_least("batch_size", self.batch_size, 1)
+        check_seed("attack_seed", self.attack_seed)
         at_least("sharpness_images", self.sharpness_images, 1)
         if self.images is not None:
             at_least("images", self.images, 1)
@@ -111,8 +115,10 @@ class EvaluateConfig:
         if count > len(part):
             raise LetheError(f"images is {count}, but the {self.part} part has {len(part)}: ask for fewer.")
         about = self._about(recipe, splits, model, name, count, threat)
+        if count < len(part) and class_after_class(part.labels):
+            about["chosen"] = "evenly"  # not the first: an evaluation of those goes by another name
         path = Path(self.out) if self.out is not None else self._place(target, name, count, threat)
-        model, images = self._placed(model, device), part.subset(list(range(count))).to(device)
+        model, images = self._placed(model, device), part.subset(which_images(part.labels, count)).to(device)
         corruptions = self._corruptions(recipe, images)
         evaluation = evaluate(
             model,
@@ -132,7 +138,8 @@ class EvaluateConfig:
                 model, corruptions, evaluation, how, batch_size=self.batch_size, on_progress=on_progress
             )
         if self.sharpness:
-            chosen = splits.train.subset(list(range(min(self.sharpness_images, len(splits.train))))).to(device)
+            some = which_images(splits.train.labels, min(self.sharpness_images, len(splits.train)))
+            chosen = splits.train.subset(some).to(device)
             measure_sharpness(
                 model,
                 chosen,

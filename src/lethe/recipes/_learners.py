@@ -139,8 +139,11 @@ class ShrinkPerturbRecipe(AnytimeRecipe):
         return self.shrink_perturb.official
 
     def between(self, at: Between) -> Forgotten:
-        """Shrink all weights and add new ones."""
-        return self.shrink_perturb.forget(at.model, at.optimizer, at.generator)
+        """Shrink all weights and add those of a newly built network, or as published such as every layer is given."""
+        if self.official:
+            return self.shrink_perturb.forget(at.model, at.optimizer, at.generator)
+        new = at.fresh(int(torch.randint(2**62, (), generator=at.generator))).state_dict()
+        return self.shrink_perturb.forget(at.model, at.optimizer, at.generator, new)
 
 
 @dataclass(frozen=True, kw_only=True)

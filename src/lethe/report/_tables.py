@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from lethe._files import write_bytes
 from lethe.report._section import Section, tables
 
 
@@ -41,10 +43,11 @@ def markdown(made: Sequence[Section], sources: Sequence[str] = ()) -> str:
 
 def write_csv(made: Sequence[Section], path: Path) -> None:
     """All sections in one file: section, method, column, value."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["section", "method", "column", "value"])
-        for section in tables(made):
-            for row in section.rows:
-                for name, cell in zip(section.header[1:], row.cells, strict=True):
-                    writer.writerow([section.title, row.label, name, cell])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["section", "method", "column", "value"])
+    for section in tables(made):
+        for row in section.rows:
+            for name, cell in zip(section.header[1:], row.cells, strict=True):
+                writer.writerow([section.title, row.label, name, cell])
+    write_bytes(path, text.getvalue().encode())
