@@ -99,8 +99,8 @@ def test_a_killed_rank_ends_the_job_and_the_run_goes_on_with_two_ranks_or_with_o
     assert 0 < done < 40
     stopped = start(*TORCHRUN, "-m", "--", "lethe", "train", "--resume", str(folder))
     wait_for(stopped, lambda: lines(folder) >= done + 2)
-    for rank in Path(f"/proc/{stopped.pid}/task/{stopped.pid}/children").read_text().split():
-        os.kill(int(rank), signal.SIGTERM)  # as a cluster's scheduler does
+    *_, second = Path(f"/proc/{stopped.pid}/task/{stopped.pid}/children").read_text().split()
+    os.kill(int(second), signal.SIGTERM)  # a cluster's scheduler asks all ranks; one that asks one alone stops all
     out, errors = finish(stopped, 60)
     assert f"go on with: lethe train --resume {folder}" in out, out + errors
     resumed = start(*LETHE, "train", "--resume", str(folder))

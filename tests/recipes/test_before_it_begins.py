@@ -53,6 +53,38 @@ class Listens(Observer):
 @pytest.mark.parametrize(
     ("kind", "sections", "heard"),
     [
+        (
+            FOMORecipe,
+            {
+                "fomo": FOMOConfig(
+                    start=0.0,
+                    patience=3,
+                    forget_only=("linear.weight",),
+                    later_layers=0.5,
+                    decay=0.9,
+                    average_phases=3,
+                    dormant_tau=0.2,
+                    criterion_images=9,
+                    average_probability=0.5,
+                )
+            },
+            [
+                "--patience (the start is not automatic) acts on nothing",
+                "--later-layers (forget_only says what) acts on nothing",
+                "--criterion-images (random looks at no images) acts on nothing",
+                "--dormant-tau (the criterion is random) acts on nothing",
+                "--average-phases (a decay is given) acts on nothing",
+                "--average-probability (the average is per step) acts on nothing",
+            ],
+        ),
+        (
+            FOMORecipe,
+            {"fomo": FOMOConfig(start=0.0, criterion="whole", granularity="layers", consistency=0.0, distance="mse")},
+            [
+                "--granularity (whole counts nothing) acts on nothing",
+                "--distance (there is no consistency loss) acts on nothing",
+            ],
+        ),
         (FOMORecipe, {"awp": AWPConfig(awp_gamma=0.5)}, ["--awp-gamma (weights are moved by sgd) acts on nothing"]),
         (
             FOMORecipe,

@@ -43,8 +43,19 @@ class Observer:
         """The run is over."""
 
 
-class Nobody(Observer):
-    """Watches, and says nothing: of the processes beside the first."""
+class Beside(Observer):
+    """Of a process beside the first: shows and says nothing, but hears when it is asked to stop.
+
+    Args:
+        observer: what the process was given.
+    """
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    def stop_asked(self) -> bool:
+        """A signal may reach one process alone; all then stop together."""
+        return self._observer.stop_asked()
 
     def say(self, message: str) -> None:
         """Not once more."""

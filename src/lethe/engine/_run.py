@@ -14,7 +14,7 @@ from lethe.engine._checkpoint import save_checkpoint
 from lethe.engine._fsdp2 import whole
 from lethe.engine._last import does_not_fit, load_last, save_last
 from lethe.engine._loop import train_epoch
-from lethe.engine._observer import Nobody, Observer
+from lethe.engine._observer import Beside, Observer
 from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
 from lethe.engine._saving import Saving, Stopped
@@ -61,7 +61,8 @@ def run_training(
         Stopped: the observer asked for it; ``last`` has the step that was the last.
     """
     processes = training.compute.processes
-    told = (observer or Observer()) if processes.first else Nobody()
+    given = observer or Observer()
+    told = given if processes.first else Beside(given)
     metric = "clean" if attack is None else "robust"
     records: list[dict[str, Any]] = []
     trained: dict[str, Any] | None = None  # the record of an epoch that waits for its evaluation

@@ -52,7 +52,7 @@ def snip_mask(
 
     Where LURE's code and Lethe differ:
         The code ranks every parameter, biases and normalisation too (``select=lethe.forget.everything`` does), and
-        always uses the first 100 images of the first megabatch; here the caller chooses the batches.
+        always uses the first 100 images of its training set; here the caller chooses the batches.
     """
     check_fraction("fraction", fraction)
     selected = selected_parameters(model, select)

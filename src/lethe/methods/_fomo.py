@@ -78,12 +78,12 @@ class FOMO:
         ``period=5``, ``fraction=0.035`` and ``decay=0.999`` are from memory and unverified, under a falling learning
         rate. The defaults here are those of a constant one, at which forgetting was measured to pay
         (``results/fomo-small``).
-        Unknown in the paper and decided here: the average moves at every step; batch norm's statistics with it until
-        the first forgetting, and from then on they are measured on the images that the stable model is asked about
-        (``stable_statistics="recompute"``, on training images after each epoch, did as well in the study, where
-        averaging them did as well on one protocol and much worse on the other)
-        (``average="phase"`` is the reading that consolidates once, at the end of a relearning phase; at a decay of
-        0.999 it would hardly move after its ramp); forgotten weights are drawn from their layer's own initialiser and
+        Unknown in the paper and decided here: the average moves at every step (``average="phase"`` is the reading that
+        consolidates once, at the end of a relearning phase; at a decay of 0.999 it would hardly move after its ramp);
+        batch norm's statistics with it until the first forgetting, and from then on they are measured on the images
+        that the stable model is asked about (``stable_statistics="recompute"``, on training images after each epoch,
+        did as well in the study, where averaging them did as well on one protocol and much worse on the other);
+        forgotten weights are drawn from their layer's own initialiser and
         their momentum is cleared; the consistency loss is ``KL(stable ‖ working)`` on the images that are trained on.
     """
 

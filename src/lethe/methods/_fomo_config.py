@@ -127,6 +127,28 @@ class FOMOConfig:
         ):
             one_of(name, getattr(self, name), known)
 
+    def idle(self) -> list[tuple[str, str]]:
+        """Options that were chosen and act on nothing beside others, each with the reason."""
+        criterion = CRITERIA[self.criterion]
+        counted = "" if criterion.counts else f"{self.criterion} counts nothing"
+        asked = "" if self.consistency or self.clean_consistency else "there is no consistency loss"
+        reasons = {
+            "start": "the start is automatic" if self.auto_start else "",
+            "patience": "" if self.auto_start else "the start is not automatic",
+            "fraction": counted,
+            "granularity": counted,
+            "count": counted,
+            "later_layers": "forget_only says what" if self.forget_only else "",
+            "criterion_images": "" if criterion.needs_batches else f"{self.criterion} looks at no images",
+            "dormant_tau": "" if self.criterion == "dormant" else f"the criterion is {self.criterion}",
+            "average_phases": "" if self.decay is None else "a decay is given",
+            "average_probability": "" if self.average == "stochastic" else f"the average is per {self.average}",
+            "distance": asked,
+            "temperature": asked,
+        }
+        default = FOMOConfig()
+        return [(n, why) for n, why in reasons.items() if why and getattr(self, n) != getattr(default, n)]
+
     @classmethod
     def take(cls, options: dict[str, Any]) -> FOMOConfig:
         """The options that :class:`lethe.FOMO` is given beside those that it takes under their own names."""

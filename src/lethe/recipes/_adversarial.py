@@ -134,8 +134,9 @@ class FOMORecipe(ATRecipe):
             check_warmup("awp", self.awp.awp_warmup, epochs)
 
     def remarks(self) -> list[str]:
-        """Also options of AWP or AMP where it does not move the weights; and a forgetting that is not relearnt."""
+        """Also FOMO's; those of AWP or AMP where it does not move the weights; a forgetting that is not relearnt."""
         found = super().remarks()
+        found += [f"--{name.replace('_', '-')} ({why}) acts on nothing" for name, why in self.fomo.idle()]
         for chosen, mine, default in (("awp", self.awp, AWPConfig()), ("amp", self.amp, AMPUnderAttackConfig())):
             if self.weights.weights != chosen:
                 names = [name for name, value in vars(mine).items() if value != getattr(default, name)]
