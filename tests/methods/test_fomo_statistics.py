@@ -114,7 +114,7 @@ def test_two_passes_of_a_step_are_measured_once():
     fomo.begin_epoch(0)
     before, shown = fomo.stable[1].running_mean.clone(), fomo.stable[0](x).mean(0)
     in_two_passes()
-    (seen,) = fomo._measured._seen.values()
+    (seen,) = fomo._statistics._measured._seen.values()
     assert (seen[2] == 16).all()  # images, not those of both passes
     fomo.end_step()
     torch.testing.assert_close(fomo.stable[1].running_mean, before.lerp(shown, 0.1))

@@ -12,8 +12,7 @@ from torch.optim import Optimizer
 from lethe._check import LetheError, non_negative
 from lethe._check import fraction as check_fraction
 from lethe._shards import agreed, groups
-from lethe.consolidate import MeasuredStatistics, StableModel, Teacher, consistency_loss, recompute_statistics
-from lethe.consolidate._norms import frozen_norms
+from lethe.consolidate import StableModel, Teacher, consistency_loss
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import learning, selected_parameters
@@ -22,6 +21,7 @@ from lethe.methods._fomo_config import FOMOConfig
 from lethe.methods._loop_watch import LoopWatch, warn_of_nothing, warn_of_silence, warn_without_batches
 from lethe.methods._relearning_rate import RelearningRate
 from lethe.methods._span import Span
+from lethe.methods._stable_statistics import StableStatistics
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -115,10 +115,6 @@ class FOMO:
         self._epoch, self._forgot_at = -1, -1  # the epoch that began last, and that of the last forgetting
         self._consolidated_for = -1  # the epoch before whose forgetting the last phase was consolidated
         self._loop = LoopWatch()
-        self._recomputed = False
-        self._frozen: list[nn.Module] | None = (
-            None  # norms whose counterparts do not learn either; None: not looked yet
-        )
         self._span: Span | None = None  # while it is for the average to find its decay
         if decay is None and o.average == "phase":
             decay = 1.0 - 1.0 / o.average_phases
@@ -126,10 +122,8 @@ class FOMO:
             self._span = o.span(period)
             decay = self._span.decay
         self._stable = StableModel(model, decay, stable, ramp=o.ramp)
-        self._set_statistics()
+        self._statistics = StableStatistics(o.stable_statistics, self._stable, model)
         self._teacher = Teacher(self._stable.module)
-        measures = o.stable_statistics == "measure"
-        self._measured = MeasuredStatistics(self._stable.module, model) if measures else None
         selected = selected_parameters(model, self.select)  # this and the checks: now, and not at the first forgetting
         check_optimizer(optimizer, selected)
         CRITERIA[o.criterion].check(model, o.wanted(self.fraction, self.select))
@@ -219,14 +213,12 @@ class FOMO:
 
     def end_step(self) -> None:
         """Move the stable model; call it after each step of the optimizer, and of its schedule if that has steps."""
-        if self._frozen is None and self.options.stable_statistics == "recompute":
-            self._frozen = frozen_norms(self.stable, self.model)  # in a step: before end_epoch the loop may evaluate
         self._loop.stepped = True
         self._set_learning_rate()
         self._teacher.forget()
         if self._span is not None:
             self._span.end_step()
-        measured = frozenset[int]() if self._measured is None else self._measured.move()
+        measured = self._statistics.end_step()
         if self.options.average == "step" or (self.options.average == "stochastic" and self._draws_an_update()):
             self._stable.update(self.model, leave=measured)
 
@@ -243,16 +235,7 @@ class FOMO:
                 self._consolidate_phase(epoch + 1)
             elif self.forgettings == 0:  # there is no phase to consolidate yet
                 self._stable.follow(self.model)
-        if self.options.stable_statistics == "recompute":
-            if not callable(images):
-                raise LetheError(
-                    "stable_statistics='recompute' needs images: end_epoch(epoch, images), where images() returns the "
-                    "training images, batch by batch."
-                )
-            recompute_statistics(self.stable, images(), self._frozen or ())
-            self._frozen = None
-            self._recomputed = True
-            self._set_statistics()
+        self._statistics.end_epoch(images)
 
     def observe(self, accuracy: float) -> None:
         """Tell the automatic start the working model's validation accuracy, after the epoch that it was measured in.
@@ -271,7 +254,7 @@ class FOMO:
             "epoch": self._epoch,
             "loop": self._loop.state_dict(),
             "consolidated_for": self._consolidated_for,
-            "recomputed": self._recomputed,
+            "recomputed": self._statistics.recomputed,
             "schedule": self.schedule.state_dict(),
             "span": None if self._span is None else self._span.state_dict(),
             "generator": None if self.generator is None else self.generator.get_state(),
@@ -287,9 +270,8 @@ class FOMO:
         if self._initial is not None and set(self._initial) - set(state.get("initial", ())):
             raise LetheError("the saved FOMO has no initial weights to rewind to: it was built with another reinit.")
         self._stable.load_state_dict(state["stable"])
-        self._recomputed = bool(state.get("recomputed", False))
+        self._statistics.recomputed = bool(state.get("recomputed", False))
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
-        self._set_statistics()
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])
             self._epoch, self._consolidated_for = int(state["epoch"]), int(state["consolidated_for"])
@@ -305,17 +287,16 @@ class FOMO:
                 for name, value in self._initial.items():
                     value.copy_(state["initial"][name])
         self._teacher.forget()
-        if self._measured is not None:
-            self._measured.forget()
+        self._statistics.forget()
         if self.generator is not None and state["generator"] is not None:
             self.generator.set_state(state["generator"].cpu())  # wherever torch.load was told to put it
 
     def _look_back(self) -> None:
         """When an epoch begins: at what the loop left out in the one before."""
-        o, loop = self.options, self._loop
-        if o.average == "phase" and self.forgettings == 0 and loop.stepped and not loop.ended:
+        loop = self._loop
+        if self.options.average == "phase" and self.forgettings == 0 and loop.stepped and not loop.ended:
             self._stable.follow(self.model)
-        loop.look_back(self._epoch, len(self._teacher), recomputes=o.stable_statistics == "recompute")
+        loop.look_back(self._epoch, len(self._teacher), recomputes=self._statistics.recomputes)
 
     def _stable_logits(self, x: Tensor) -> Tensor:
         """The stable model's answer; in training it is kept for the other passes, and what it is shown measured."""
@@ -324,16 +305,7 @@ class FOMO:
         if not torch.is_grad_enabled():
             logits: Tensor = self.stable(x)
             return logits
-        if self._measured is None:
-            return self._teacher.logits(x)
-        return self._measured.ask(lambda: self._teacher.logits(x))
-
-    def _set_statistics(self) -> None:
-        """What an update of the stable model does with the statistics that are not measured in its step."""
-        reading = self.options.stable_statistics
-        if reading == "recompute":
-            reading = "leave" if self._recomputed else "copy"
-        self._stable.statistics = "average" if reading == "measure" else reading
+        return self._statistics.ask(lambda: self._teacher.logits(x))
 
     def _set_learning_rate(self) -> None:
         if self.forgettings and self._relearning is not None:
