@@ -14,7 +14,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from lethe._check import LetheError
 
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+NORM_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 """What batch norms call them, torch's and others'."""
 COMPILED = r"Using `torch\.compile\(module\)` when there are global hooks"
 
@@ -40,7 +40,7 @@ class Kept:
             if inner not in self.seen and inner.training:
                 buffers = dict(inner.named_buffers(recurse=False))
                 norm = "running_mean" in buffers or "running_var" in buffers
-                there = [b for name, b in buffers.items() if self.everything or (norm and name in STATISTICS)]
+                there = [b for name, b in buffers.items() if self.everything or (norm and name in NORM_BUFFERS)]
                 self.statistics.extend(there)
                 self.copies.extend(b.clone() for b in there)
             self.seen.add(inner)

@@ -112,7 +112,7 @@ def between(recipe, *, megabatch=1, splits=None):
     model = recipe.network(splits)
     training = recipe.starts(streams)(model, len(arrived.train), 0)
     new, train = (splits.train.subset(list(part.indices)) for part in (arrived.new, arrived.train))
-    return Between(training, new, train, streams["method"], recipe._fresh(splits)), splits
+    return Between(training, new, train, streams["method"], recipe.newborn(splits)), splits
 
 
 def looked_at(recipe, monkeypatch, at):

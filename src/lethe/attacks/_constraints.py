@@ -30,7 +30,8 @@ class Constraint(Protocol):
         ...
 
 
-def _per_image(values: Tensor, like: Tensor) -> Tensor:
+def per_image(values: Tensor, like: Tensor) -> Tensor:
+    """A value an image, shaped to act on images."""
     return values.view(-1, *[1] * (like.dim() - 1))
 
 
@@ -57,16 +58,16 @@ class L2:
         """Uniform in the ball: a random direction, and a radius whose n-th power is uniform."""
         direction = self.step(draw(x.shape, generator, x, normal=True), 1.0)
         radius = draw(x.shape[:1], generator, x) ** (1.0 / x[0].numel())
-        return direction * _per_image(radius, x) * epsilon
+        return direction * per_image(radius, x) * epsilon
 
     def step(self, gradient: Tensor, step_size: float) -> Tensor:
         """The gradient of each image, scaled to the length; an image without gradient stays."""
         gradient = gradient.nan_to_num(0.0, 0.0, 0.0)  # as the sign of nan is 0, too
-        return (gradient * _per_image(step_size / _lengths(gradient).clamp_min(1e-12), gradient)).to(gradient.dtype)
+        return (gradient * per_image(step_size / _lengths(gradient).clamp_min(1e-12), gradient)).to(gradient.dtype)
 
     def project(self, delta: Tensor, epsilon: float) -> Tensor:
         """Shorten what is too long."""
-        return (delta * _per_image((epsilon / _lengths(delta).clamp_min(1e-12)).clamp(max=1.0), delta)).to(delta.dtype)
+        return (delta * per_image((epsilon / _lengths(delta).clamp_min(1e-12)).clamp(max=1.0), delta)).to(delta.dtype)
 
 
 def _lengths(images: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from lethe._batch_statistics import frozen_batch_statistics
 from lethe._check import LetheError, at_least, non_negative, one_of
 from lethe._guard import evaluation_mode
 from lethe._rows import Source
-from lethe.attacks._constraints import CONSTRAINTS, small_normal
+from lethe.attacks._constraints import CONSTRAINTS, per_image, small_normal
 from lethe.attacks._losses import LOSSES
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
@@ -135,7 +135,7 @@ class PGD:
                     # Fooling counts more than any loss: losses are squeezed into (0, 1).
                     score = self._fooled(logits, y) + score.sigmoid()
                 better = torch.ones_like(score, dtype=torch.bool) if restart == 0 else score > best_score
-                best = torch.where(_per_image(better, x), found, best)
+                best = torch.where(per_image(better, x), found, best)
                 best_score = score if restart == 0 else torch.maximum(score, best_score)
         return _laid_out_as(x, best)
 
@@ -147,7 +147,7 @@ class PGD:
             here = adversarial
             adversarial, logits = self._step(forward, here, x, target, step)
             if self.early_stop:
-                adversarial = torch.where(_per_image(self._fooled(logits, y), x), here, adversarial)
+                adversarial = torch.where(per_image(self._fooled(logits, y), x), here, adversarial)
         return adversarial
 
     def _climb_while_right(self, forward: Forward, start: Tensor, x: Tensor, y: Tensor, target: Tensor) -> Tensor:
@@ -157,7 +157,7 @@ class PGD:
         for step in range(self.steps):
             moved, logits = self._step(forward, here, x[left], target[left], step)
             fooled = self._fooled(logits, y[left])
-            here = torch.where(_per_image(fooled, x), here, moved)
+            here = torch.where(per_image(fooled, x), here, moved)
             found[left] = here
             # One always goes on: where weights lie on several processes, each must call the network equally often.
             going_on = (~fooled).nonzero().squeeze(1)
@@ -220,11 +220,6 @@ class PGD:
 def _laid_out_as(x: Tensor, found: Tensor) -> Tensor:
     """The images with the strides of ``x``: an attack must not decide which kernels the training pass takes."""
     return found if found.stride() == x.stride() else torch.empty_like(x).copy_(found)
-
-
-def _per_image(values: Tensor, x: Tensor) -> Tensor:
-    """A value an image, shaped to act on images."""
-    return values.view(-1, *[1] * (x.ndim - 1))
 
 
 def check_images(x: Tensor) -> None:

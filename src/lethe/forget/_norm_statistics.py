@@ -12,12 +12,12 @@ from lethe._check import one_of
 from lethe._shards import gathered
 from lethe.forget._layers import owners
 
-STATISTICS = ("leave", "reset")
+FORGOTTEN_STATISTICS = ("leave", "reset")
 
 
 def check_statistics(statistics: str) -> None:
     """Raise where there is no such choice."""
-    one_of("statistics", statistics, STATISTICS)
+    one_of("statistics", statistics, FORGOTTEN_STATISTICS)
 
 
 def reset_statistics(model: nn.Module, masks: Mapping[str, Tensor]) -> None:

@@ -18,7 +18,7 @@ from lethe.consolidate._stable import RAMPS
 from lethe.forget import CRITERIA, Selector, Wanted, later_layers, named
 from lethe.forget._fresh import INITIALISERS
 from lethe.forget._granularity import GRANULARITIES
-from lethe.forget._norm_statistics import STATISTICS
+from lethe.forget._norm_statistics import FORGOTTEN_STATISTICS
 from lethe.forget._optimizer_state import STATES
 from lethe.forget._ranking import COUNTS
 from lethe.methods._span import Span
@@ -119,7 +119,7 @@ class FOMOConfig:
             ("count", COUNTS),
             ("reinit", INITIALISERS),
             ("forgotten_state", STATES),
-            ("forgotten_statistics", STATISTICS),
+            ("forgotten_statistics", FORGOTTEN_STATISTICS),
             ("average", READINGS),
             ("ramp", RAMPS),
             ("stable_statistics", STABLE_STATISTICS),

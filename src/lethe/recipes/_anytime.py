@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
@@ -14,9 +13,9 @@ from torch.optim import SGD, Optimizer
 
 from lethe import _launched, models
 from lethe._check import LetheError, at_least, one_of
-from lethe.anytime import MegabatchStream, cumulative_error, generalisation_gap, learning_speed
+from lethe.anytime import MegabatchStream, cumulative_error
 from lethe.attacks import PGD
-from lethe.data import DataConfig, ImageSet, Splits, batches, class_names, image_side, load
+from lethe.data import DataConfig, ImageSet, Splits, class_names, image_side, load
 from lethe.engine import (
     Compute,
     NoMethod,
@@ -26,20 +25,17 @@ from lethe.engine import (
     ScheduleConfig,
     Training,
     alone,
-    flops,
     generators,
     run_stream,
-    step_flops,
 )
 from lethe.engine._schedule import StepScheduler
-from lethe.evaluate import calibration_error
 from lethe.objectives import PGDAT, Standard
 from lethe.optim import SAM, AMPUnderAttackConfig, SAMConfig
+from lethe.recipes._anytime_costs import costs_of, described
 from lethe.recipes._base import Recipe
 from lethe.recipes._between import Between
 from lethe.recipes._classes import check_classes
 from lethe.recipes._megabatch import MegabatchConfig, Starts
-from lethe.recipes._standard import try_out
 from lethe.recipes._stream import StreamConfig, chosen_on_others
 from lethe.track import TrackingObserver
 
@@ -68,14 +64,6 @@ def _refuse(options: PGD | AMPUnderAttackConfig | SAMConfig, default: object, wh
     given = [field.name for field in fields(options) if getattr(options, field.name) != getattr(default, field.name)]
     if given:
         raise LetheError(f"{given[0]} is of {what}, or leave it out.")
-
-
-@dataclass(frozen=True)
-class Costs:
-    """Floating-point operations for one image: of a training step, and of looking at it before a forgetting."""
-
-    step: float
-    look: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,10 +189,10 @@ class AnytimeRecipe(Recipe):
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         model = self.network(splits)
-        costs = self._costs(model, splits)
+        costs = costs_of(self, model, splits)
 
         def between(training: Training, new: ImageSet, train: ImageSet) -> object | None:
-            return self.between(Between(training, new, train, streams["method"], self._fresh(splits)))
+            return self.between(Between(training, new, train, streams["method"], self.newborn(splits)))
 
         directory = resume or RunDirectory.create(self.out(), options, device, classes=class_names(self.data))
         one = alone(directory, Processes(device))
@@ -219,7 +207,7 @@ class AnytimeRecipe(Recipe):
                 schedule=self.schedule,
                 augment=self.data.augmentation(),
                 attack=self.evaluation_attack(),
-                describe=lambda net, epochs, closing: self._description(net, epochs, closing, splits, costs),
+                describe=lambda net, epochs, closing: described(self, net, epochs, closing, splits, costs),
                 observer=tracked,
                 title=self.name,
                 resume=resume is not None,
@@ -239,7 +227,7 @@ class AnytimeRecipe(Recipe):
         )
         return directory, records
 
-    def _fresh(self, splits: Splits) -> Callable[[int], nn.Module]:
+    def newborn(self, splits: Splits) -> Callable[[int], nn.Module]:
         """Makes the network as it is born from a seed, and leaves torch's global generator as it was."""
 
         def born(seed: int) -> nn.Module:
@@ -248,37 +236,3 @@ class AnytimeRecipe(Recipe):
                 return self.network(splits)
 
         return born
-
-    def _costs(self, model: nn.Module, splits: Splits) -> Costs:
-        """Forget and step once with a copy, before anything is written: what cannot be done is told now.
-
-        Raises:
-            LetheError: the network cannot take the images, or what shall be forgotten is not there.
-        """
-        two = splits.test.subset([0, len(splits.test) - 1])
-        try_out(model, two)
-        on = two.labels.device
-        with torch.random.fork_rng(devices=[on] if on.type == "cuda" else []):
-            streams = generators(self.run.seed)
-            training = self.starts(streams)(copy.deepcopy(model), len(two), 0)
-            at = Between(training, two, two, streams["method"], self._fresh(splits))
-            looking = flops(lambda: self.between(at))
-            seen = self.images_seen(len(two), len(two))
-            return Costs(step_flops(training, *next(batches(two, 2))), looking / seen if seen else 0.0)
-
-    def _description(
-        self, model: nn.Module, epochs: list[dict[str, Any]], closing: dict[str, Any], splits: Splits, costs: Costs
-    ) -> dict[str, Any]:
-        """What else is said of a learnt megabatch."""
-        metric = "validation/robust" if self.learning.adversarial else "validation/clean"
-        best = epochs[closing["best_epoch"] - 1]
-        seen = self.images_seen(closing["new_images"], closing["train_images"]) if closing["megabatch"] > 1 else 0
-        forgetting = round(costs.look * seen)
-        return {
-            "test/ece": calibration_error(model, splits.test),
-            "test_images": len(splits.test),
-            "flops": round(costs.step * closing["train_images"] * len(epochs)) + forgetting,
-            "flops_forgetting": forgetting,
-            "learning_speed": learning_speed([record[metric] for record in epochs]),
-            "gap": generalisation_gap(best["train/accuracy"], best[metric]),
-        }
