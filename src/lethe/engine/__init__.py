@@ -6,7 +6,7 @@ from lethe.engine._config import RunConfig
 from lethe.engine._flops import flops, step_flops
 from lethe.engine._last import kept_options
 from lethe.engine._loop import train_epoch
-from lethe.engine._method import NoMethod, WeightMethod
+from lethe.engine._method import WeightMethod
 from lethe.engine._observer import Observer
 from lethe.engine._processes import Processes, processes
 from lethe.engine._run import run_training
@@ -21,7 +21,6 @@ from lethe.engine._training import Training
 __all__ = [
     "Compute",
     "ComputeConfig",
-    "NoMethod",
     "Observer",
     "Processes",
     "RunConfig",

@@ -52,32 +52,3 @@ class WeightMethod(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Load it."""
         ...
-
-
-class NoMethod:
-    """The optimizer alone."""
-
-    stable: nn.Module | None = None
-
-    def begin_epoch(self, epoch: int, batches: Batches | None = None) -> None:
-        """Nothing to do."""
-
-    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
-        """Zero."""
-        return logits.new_zeros(())
-
-    def end_step(self) -> None:
-        """Nothing to do."""
-
-    def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
-        """Nothing to do."""
-
-    def observe(self, accuracy: float) -> None:
-        """Nothing to do."""
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing to keep."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Nothing to load."""

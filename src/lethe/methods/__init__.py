@@ -4,6 +4,7 @@ from lethe.methods._averaging import EMA, SWA, EMAConfig, SWAConfig
 from lethe.methods._fomo import FOMO
 from lethe.methods._fomo_config import PAPER, FOMOConfig
 from lethe.methods._lure import LURE, LUREConfig
+from lethe.methods._no_method import NoMethod
 from lethe.methods._rivals import (
     ForgettableConfig,
     LLFConfig,
@@ -24,6 +25,7 @@ __all__ = [
     "ForgettableConfig",
     "LLFConfig",
     "LUREConfig",
+    "NoMethod",
     "RandomForgettingConfig",
     "SWAConfig",
     "ScratchConfig",

@@ -11,9 +11,10 @@ from torch.optim.swa_utils import AveragedModel
 
 from lethe._check import fraction
 from lethe.consolidate import StableModel, recompute_statistics
+from lethe.methods._no_method import NoMethod
 
 
-class EMA:
+class EMA(NoMethod):
     """An exponential moving average, moved at each step (:class:`lethe.consolidate.StableModel`).
 
     Args:
@@ -31,22 +32,9 @@ class EMA:
         """The averaged model."""
         return self._stable.module
 
-    def begin_epoch(self, epoch: int, batches: Iterable[tuple[Tensor, Tensor]] | None = None) -> None:
-        """Nothing to do."""
-
-    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
-        """Zero."""
-        return logits.new_zeros(())
-
     def end_step(self) -> None:
         """Move the average."""
         self._stable.update(self.model)
-
-    def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
-        """Nothing to do."""
-
-    def observe(self, accuracy: float) -> None:
-        """Nothing to do."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""
@@ -57,7 +45,7 @@ class EMA:
         self._stable.load_state_dict(state)
 
 
-class SWA:
+class SWA(NoMethod):
     """Stochastic weight averaging (Izmailov et al., UAI 2018): the even average of the weights at the ends of epochs.
 
     Through ``torch.optim.swa_utils``. After each update batch norm's statistics are recomputed by a pass over the
@@ -78,25 +66,12 @@ class SWA:
         """The averaged model; None before there is one."""
         return self._averaged.module.eval() if int(self._averaged.n_averaged) else None
 
-    def begin_epoch(self, epoch: int, batches: Iterable[tuple[Tensor, Tensor]] | None = None) -> None:
-        """Nothing to do."""
-
-    def consistency(self, x: Tensor, logits: Tensor, clean: Tensor | None = None) -> Tensor:
-        """Zero."""
-        return logits.new_zeros(())
-
-    def end_step(self) -> None:
-        """Nothing to do."""
-
     def end_epoch(self, epoch: int, images: Callable[[], Iterable[Tensor]]) -> None:
         """Let the weights at the end of this epoch enter the average, and recompute its batch statistics."""
         if epoch < self.start:
             return
         self._averaged.update_parameters(self.model)
         recompute_statistics(self._averaged, images())
-
-    def observe(self, accuracy: float) -> None:
-        """Nothing to do."""
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run needs."""

@@ -14,6 +14,7 @@ from lethe._check import fraction as check_fraction
 from lethe._shards import agreed, groups
 from lethe.consolidate import StableModel, Teacher, consistency_loss
 from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinitialize
+from lethe.forget._criteria import Batches
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import learning, selected_parameters
 from lethe.methods._fomo_checks import check_optimizer
@@ -22,8 +23,6 @@ from lethe.methods._loop_watch import LoopWatch, warn_of_nothing, warn_of_silenc
 from lethe.methods._relearning_rate import RelearningRate
 from lethe.methods._span import Span
 from lethe.methods._stable_statistics import StableStatistics
-
-Batches = Iterable[tuple[Tensor, Tensor]]
 
 
 class FOMO:

@@ -18,7 +18,6 @@ from lethe.attacks import PGD
 from lethe.data import DataConfig, ImageSet, Splits, class_names, image_side, load
 from lethe.engine import (
     Compute,
-    NoMethod,
     Observer,
     Processes,
     RunDirectory,
@@ -29,6 +28,7 @@ from lethe.engine import (
     run_stream,
 )
 from lethe.engine._schedule import StepScheduler
+from lethe.methods import NoMethod
 from lethe.objectives import PGDAT, Standard
 from lethe.optim import SAM, AMPUnderAttackConfig, SAMConfig
 from lethe.recipes._anytime_costs import costs_of, described
@@ -148,13 +148,12 @@ class AnytimeRecipe(Recipe):
     def starts(self, streams: dict[str, torch.Generator]) -> Starts:
         """Makes what trains each megabatch; the loop draws from these streams."""
 
-        def make(model: nn.Module, begin: Callable[[Optimizer], StepScheduler]) -> Training:
-            optimizer = self.optimizer(model)
+        def training(model: nn.Module, optimizer: Optimizer, scheduler: StepScheduler) -> Training:
             objective = PGDAT(self.attack) if self.learning.adversarial else Standard()
             compute = Compute(self.compute, Processes(next(model.parameters()).device), self.sgd.clip_norm)
-            return Training(model, optimizer, begin(optimizer), objective, NoMethod(), streams, compute)
+            return Training(model, optimizer, scheduler, objective, NoMethod(), streams, compute)
 
-        return Starts(self.carrying(), self.schedule, make)
+        return Starts(self.carrying(), self.schedule, self.optimizer, training)
 
     def evaluation_attack(self) -> PGD | None:
         """The attack of the robust accuracy; None without adversarial training."""

@@ -43,37 +43,37 @@ class Starts:
     Args:
         config: what is carried.
         schedule: of each megabatch.
-        make: from a network to what trains it, with a new optimizer; handed that one, its second argument carries over
-            what shall be and makes the scheduler.
+        optimizer: makes a new one for a network.
+        training: makes, of network, optimizer and scheduler, what trains.
     """
 
     def __init__(
         self,
         config: MegabatchConfig,
         schedule: ScheduleConfig,
-        make: Callable[[nn.Module, Callable[[Optimizer], StepScheduler]], Training],
+        optimizer: Callable[[nn.Module], Optimizer],
+        training: Callable[[nn.Module, Optimizer, StepScheduler], Training],
     ) -> None:
-        self._config, self._schedule, self._make = config, schedule, make
-        self._before: Training | None = None
+        self._config, self._schedule = config, schedule
+        self._optimizer, self._training = optimizer, training
+        self._before: tuple[Optimizer, StepScheduler] | None = None
 
     def __call__(self, model: nn.Module, images: int, megabatch: int) -> Training:
         """What trains ``model`` on so many images, those of the megabatch of this number, from 0."""
-        before, config = self._before, self._config
-        schedule = self._schedule
+        config, schedule = self._config, self._schedule
         if megabatch and config.schedule_state == "carried":
             schedule = replace(schedule, schedule="constant", warmup=0.0)
-
-        def begin(optimizer: Optimizer) -> StepScheduler:
-            if before is not None and config.optimizer_state == "carried":
-                carry_state(before.optimizer, optimizer)
-            if before is not None and config.lr_state == "carried":
-                assert isinstance(before.scheduler, StepScheduler)  # noqa: S101 - it was made here
-                for group, rate in zip(optimizer.param_groups, last_rates(before.scheduler), strict=True):
+        optimizer = self._optimizer(model)
+        if self._before is not None:
+            before, scheduler = self._before
+            if config.optimizer_state == "carried":
+                carry_state(before, optimizer)
+            if config.lr_state == "carried":
+                for group, rate in zip(optimizer.param_groups, last_rates(scheduler), strict=True):
                     group["lr"] = rate
-            return StepScheduler(optimizer, schedule, steps_per_epoch(images, schedule.batch_size))
-
-        self._before = self._make(model, begin)
-        return self._before
+        scheduler = StepScheduler(optimizer, schedule, steps_per_epoch(images, schedule.batch_size))
+        self._before = optimizer, scheduler
+        return self._training(model, optimizer, scheduler)
 
 
 def carry_state(before: Optimizer, optimizer: Optimizer) -> None:

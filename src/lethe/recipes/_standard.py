@@ -17,7 +17,6 @@ from lethe.attacks import PGD
 from lethe.data import ImageSet, Splits, batches, class_names, image_side, load, steps_per_epoch
 from lethe.engine import (
     Compute,
-    NoMethod,
     Observer,
     Processes,
     RunDirectory,
@@ -30,6 +29,7 @@ from lethe.engine import (
     run_training,
 )
 from lethe.evaluate import EvaluationConfig
+from lethe.methods import NoMethod
 from lethe.objectives import Objective, Standard
 from lethe.optim import RMP, TwoPassOptimizer
 from lethe.recipes._base import Recipe

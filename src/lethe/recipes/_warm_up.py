@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch.optim import Optimizer
 
 from lethe._check import LetheError, at_least
-from lethe.engine import NoMethod
 from lethe.engine._method import Batches
+from lethe.methods import NoMethod
 
 
 def check_warmup(name: str, warmup: int, epochs: int) -> None:
