@@ -254,3 +254,20 @@ def test_a_stop_after_the_loss_has_become_nan_is_an_error_and_saves_nothing(tiny
     with pytest.raises(lethe.LetheError, match="the loss is nan in epoch 1: training has diverged"):
         train_epoch(training, splits.train, batch_size=32, on_step=lambda share: saving.after_step(training, share))
     assert not saved
+
+
+def test_ranks_of_which_one_overflows_alone_have_one_mean():
+    """Of the two of five images that the other one counted."""
+    ranks = [EpochProgress.begin(torch.zeros(0), None, torch.device("cpu"), 0.1) for _ in range(2)]
+    for rank, loss, part in zip(ranks, (float("inf"), 4.0), (3, 2), strict=True):
+        rank.add(torch.tensor(loss), torch.tensor(1), part, 5, scaled=True)
+    states = []
+    for rank in ranks:
+        sums = {
+            id(getattr(rank, name)): sum(getattr(r, name) for r in ranks) for name in ("loss", "left_out", "correct")
+        }
+        assert rank.mean_loss(lambda value, sums=sums: sums[id(value)]) == 2.0
+        states.append(rank.state_dict(lambda value, sums=sums: sums[id(value)]))
+    assert states[0]["left_out"] == states[1]["left_out"] == 3
+    resumed = [EpochProgress.from_state(states[0], torch.device("cpu"), ours=ours) for ours in (True, False)]
+    assert [int(rank.left_out) for rank in resumed] == [3, 0]

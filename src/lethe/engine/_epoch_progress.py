@@ -23,39 +23,40 @@ class EpochProgress:
         correct: number of the part that was classified right.
         seconds: that they took.
         lr: learning rate of the first step; None in checkpoints that do not say.
-        left_out: images of steps whose loss was not finite, in which a gradient scaler finds its scale; they are not in
-            the sum of losses.
+        left_out: images of this process's part in steps whose loss was not finite, in which a gradient scaler finds
+            its scale; they are not in the sum of losses.
     """
 
     order: Tensor
     event: str | None
     loss: Tensor
     correct: Tensor
+    left_out: Tensor
     batches: int = 0
     seen: int = 0
     seconds: float = 0.0
     lr: float | None = None
-    left_out: Tensor | int = 0
 
     @classmethod
     def begin(cls, order: Tensor, event: object | None, device: torch.device, lr: float) -> EpochProgress:
         """Nothing is done yet."""
         zero, none = torch.zeros((), device=device), torch.zeros((), dtype=torch.long, device=device)
-        return cls(order, None if event is None else str(event), zero, none, lr=lr)
+        return cls(order, None if event is None else str(event), zero, none, none.clone(), lr=lr)
 
-    def add(self, loss: Tensor, correct: Tensor, images: int, *, scaled: bool) -> None:
-        """Count a step's sums of losses and of right answers on this process's part of so many images.
+    def add(self, loss: Tensor, correct: Tensor, part: int, images: int, *, scaled: bool) -> None:
+        """Count a step's sums of losses and of right answers on this process's part of a batch.
 
         Args:
             loss: with a scaler one that is not finite is left out: the step was, too, and where the reported pass is at
                 perturbed weights (RMP, RWP), these were not finite on purpose.
             correct: number of images.
+            part: images of this process.
             images: of the whole batch.
             scaled: whether there is a gradient scaler.
         """
         if scaled:
             finite = loss.isfinite()
-            self.left_out = self.left_out + torch.where(finite, 0, images)
+            self.left_out += torch.where(finite, 0, part)
             loss = torch.where(finite, loss, 0.0)
         self.loss += loss
         self.correct += correct
@@ -64,16 +65,17 @@ class EpochProgress:
 
     def mean_loss(self, total: Callable[[Tensor], Tensor]) -> float:
         """Of the images so far; nan where no step's loss was finite."""
-        counted = self.seen - int(self.left_out)
+        counted = self.seen - int(total(self.left_out))
         return float(total(self.loss)) / counted if counted else float("nan")
 
     def state_dict(self, total: Callable[[Tensor], Tensor]) -> dict[str, Any]:
         """As a checkpoint holds it; ``total`` sums over the processes of the run."""
         sums = {"loss": total(self.loss).clone(), "correct": total(self.correct).clone()}
-        return {**vars(self), **sums, "left_out": int(self.left_out)}
+        return {**vars(self), **sums, "left_out": int(total(self.left_out))}
 
     @classmethod
     def from_state(cls, state: dict[str, Any], device: torch.device, *, ours: bool = True) -> EpochProgress:
         """From a checkpoint, on the model's device; the sums are one process's, and 0 in the others."""
         loss, correct = (state[name].to(device) * ours for name in ("loss", "correct"))
-        return cls(**{**state, "loss": loss, "correct": correct})
+        left_out = torch.tensor(state.get("left_out", 0) * ours, device=device)
+        return cls(**{**state, "loss": loss, "correct": correct, "left_out": left_out})

@@ -66,7 +66,7 @@ def train_epoch(
         t.method.end_step()
         if t.method.stable is not None:
             t.compute.align(t.method.stable)
-        progress.add(loss, correct, total, scaled=t.compute.scaler is not None)
+        progress.add(loss, correct, len(y), total, scaled=t.compute.scaler is not None)
         progress.seconds = before + time.perf_counter() - started
         if on_step is not None:
             on_step(progress.seen / len(data))
