@@ -8,6 +8,7 @@ import subprocess
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.image import imread
 
 from lethe.report import draw, page
@@ -42,6 +43,23 @@ def test_the_picture_is_a_png_with_a_panel_for_each_section(section):
 def test_a_single_seed_and_many_curves_can_be_drawn(section):
     picture = draw([section({f"method {i}": [float(i)] for i in range(9)})])
     assert picture.startswith(b"\x89PNG\r\n\x1a\n")
+
+
+def test_a_methods_two_models_have_one_colour_and_a_broken_line_of_it(section, monkeypatch):
+    drawn = []
+
+    def plot(self, *values, **how):
+        drawn.append((how.get("color"), values[2]))
+        return original(self, *values, **how)
+
+    original = Axes.plot
+    monkeypatch.setattr(Axes, "plot", plot)
+    rows = ("AT", "FOMO, stable model", "FOMO, working model", "EMA, stable model", "EMA, working model")
+    draw([section({row: [50.0, 51.0] for row in rows})])
+    colours, styles = zip(*drawn, strict=True)
+    assert styles == ("-", "-", "--", "-", "--")
+    assert (colours[1], colours[3]) == (colours[2], colours[4])
+    assert len(set(colours)) == 3
 
 
 @pytest.mark.parametrize("count", [10, 11, 40])

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lethe.report._intervals import bounded, interval
-from lethe.report._section import Curve, Panel, Section
+from lethe.report._section import STABLE, WORKING, Curve, Panel, Section
 
 COLOURS = ("#8c8c8c", "#c0392b", "#e59866", "#2471a3", "#1e8449", "#7d3c98", "#b7950b", "#17202a", "#16a085", "#d98880")
 NAME_WIDTH = 60
@@ -25,7 +25,8 @@ def draw(made: Sequence[Section]) -> bytes:
     """The sections' panels, side by side, as PNG: means over seeds, each with a band.
 
     The band reaches from the least to the largest seed, or, of anytime runs, over the mean's 95 % interval, which is
-    cut at 0 and 100 %. A dot marks the epoch that the validation set chose.
+    cut at 0 and 100 %. A dot marks the epoch that the validation set chose. A method's working model has its stable
+    model's colour, and a broken line.
     """
     plots = [
         (plot, section.band)
@@ -38,14 +39,17 @@ def draw(made: Sequence[Section]) -> bytes:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(plots), squeeze=False)[0]
     for panel, (plot, kind), names in zip(panels, plots, named, strict=True):
-        for colour, curve, name in zip(_colours(len(plot.curves)), plot.curves, names, strict=True):
-            mean = [100 * value for value in curve.mean]
-            style = "--" if "working" in curve.label else "-"
+        methods = list(dict.fromkeys(_method(curve) for curve in plot.curves))
+        colours = dict(zip(methods, _colours(len(methods)), strict=True))
+        for curve, name in zip(plot.curves, names, strict=True):
+            mean, colour = [100 * value for value in curve.mean], colours[_method(curve)]
+            working = curve.label.endswith(WORKING)
+            style = "--" if working else "-"
             marker = "o" if kind == "interval" else None
             panel.plot(curve.x, mean, style, color=colour, label=name, linewidth=1.8, marker=marker, markersize=4)
             if len(curve.seeds) > 1:
                 low, high = band(curve, kind)
-                panel.fill_between(curve.x, low, high, color=colour, alpha=0.15, linewidth=0)
+                panel.fill_between(curve.x, low, high, color=colour, alpha=0.07 if working else 0.15, linewidth=0)
             elif curve.chosen is not None:
                 at = list(curve.x).index(curve.chosen)
                 panel.plot(curve.x[at], mean[at], "o", color=colour, markersize=6)
@@ -76,8 +80,12 @@ def band(curve: Curve, kind: str) -> tuple[list[float], list[float]]:
     return [100 * i.low for i in found], [100 * i.high for i in found]
 
 
+def _method(curve: Curve) -> str:
+    return curve.label.removesuffix(WORKING).removesuffix(STABLE)
+
+
 def _colours(count: int) -> list[str]:
-    """As many as there are curves, no two alike: beyond those that were picked by hand, evenly from a wide map."""
+    """As many as there are methods, no two alike: beyond those that were picked by hand, evenly from a wide map."""
     if count <= len(COLOURS):
         return list(COLOURS[:count])
     return [to_hex(colormaps["turbo"](at)) for at in np.linspace(0.02, 0.98, count)]

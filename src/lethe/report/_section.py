@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 from lethe.report._runs import Group
 
+STABLE, WORKING = ", stable model", ", working model"
+"""What a label ends with where a method has two models."""
+
 
 @dataclass(frozen=True)
 class Curve:

@@ -10,7 +10,7 @@ from lethe.report._anytime import anytime_section
 from lethe.report._best_last import BestLast, best_last
 from lethe.report._labels import notes_on
 from lethe.report._runs import Group, measured_alike
-from lethe.report._section import Curve, Row, Section, data_of, spread
+from lethe.report._section import STABLE, WORKING, Curve, Row, Section, data_of, spread
 
 
 def sections(groups: Sequence[Group]) -> list[Section]:
@@ -34,7 +34,7 @@ def _models(group: Group, metric: str) -> list[tuple[str, str, Group]]:
     stable, working = _having(group, f"stable/test/{metric}"), _having(group, f"test/{metric}")
     if not stable.runs:
         return [(group.label, "", working)]
-    return [(f"{group.label}, stable model", "stable/", stable), (f"{group.label}, working model", "", working)]
+    return [(group.label + STABLE, "stable/", stable), (group.label + WORKING, "", working)]
 
 
 def _having(group: Group, key: str) -> Group:
