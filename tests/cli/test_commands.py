@@ -119,7 +119,7 @@ def test_where_a_run_goes_on_may_be_said_anew_and_nothing_else(train, lethe_comm
     assert (status, "use --device cpu or auto" in errors) == (2, True)
     status, _, errors = lethe_command("train", "--resume", "run", "--lr", "0.3", "--device", "cpu")
     assert status == 2
-    assert "leave '--lr 0.3 --device cpu' out. What may be another is where and how it runs: --out, --device" in errors
+    assert "leave '--lr 0.3 --device cpu' out. What may be another is where and how it runs: --device, --" in errors
     status, _, errors = lethe_command("train", "--resume", "run", "--device", "cpu", "--checkpoint-minutes", "5")
     assert (status, errors) == (0, "")
     assert Path("run/summary.json").is_file()
