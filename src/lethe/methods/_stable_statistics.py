@@ -23,9 +23,8 @@ class StableStatistics:
     def __init__(self, reading: str, stable: StableModel, model: nn.Module) -> None:
         self.reading, self._stable, self._model = reading, stable, model
         self._measured = MeasuredStatistics(stable.module, model) if reading == "measure" else None
-        self._frozen: list[nn.Module] | None = (
-            None  # norms whose counterparts do not learn either; None: not looked yet
-        )
+        # Norms whose counterparts do not learn either; None: not looked yet.
+        self._frozen: list[nn.Module] | None = None
         self._recomputed = False
         self._tell_updates()
 
