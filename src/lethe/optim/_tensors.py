@@ -21,7 +21,8 @@ def local(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def norms(tensors: Sequence[Tensor], *, foreach: bool = True) -> Tensor:
     """The l2 norms of the whole tensors, (N,), in fp32 at least: in fp16 one may overflow, and 1e-12 is 0."""
-    if not foreach or any(t.dtype in (torch.float16, torch.bfloat16) for t in tensors):
+    # Of sparse gradients older torch has no foreach norm.
+    if not foreach or any(t.dtype in (torch.float16, torch.bfloat16) or t.is_sparse for t in tensors):
         found = [_norm(t) for t in tensors]
     else:
         found = list(torch._foreach_norm(list(tensors), 2))
