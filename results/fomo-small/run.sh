@@ -104,7 +104,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
   if [[ $todo == *attack* ]]; then
     for by in "pgd-20 PGD-20" "autoattack AutoAttack"; do  # one after the other: both write a network's file
       for name in "${attacked[@]}"; do
-        # AutoAttack takes a minute or two a network: of the seeds that it was asked for.
+        # AutoAttack takes a minute or two a network: of the seeds that it was asked for, which may be none.
         [[ $by = pgd* || " ${AUTOATTACK-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue
         for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
         # Working models: that of at-ema is AT, of awp-ema AWP, of no-consistency what only forgets; FOMO's own is beside its average.

@@ -71,7 +71,6 @@ from lethe.recipes import SGDRecipe
         ("train sgd --published --published", "--published is given more than once: leave one out"),
         ("train sgd --sweep workers=0,1", "a table could not tell some of these runs apart"),
         ("train kd-swa --sweep clean-teacher=a,b", "no result depends on what differs in them, of --clean-teacher"),
-        ("train fomo --period 1.5", "period"),
         ("evaluate nope --attack-seed -1", "attack_seed must lie in [0, 2**62), got -1"),
         ("train sgd --split-seed -1", "split_seed must lie in [0, 2**62), got -1"),
         ("report nope", "'nope' is no run directory"),

@@ -149,3 +149,12 @@ def test_a_few_images_of_folders_are_of_all_classes(run, lethe_command):
         right = [int(load_model(run)(images[at][0][None]).argmax()) == int(images[at][1]) for at in (2, 6, 10)]
     assert images.labels[[2, 6, 10]].tolist() == [0, 1, 2]
     assert found["right"]["clean"] == "".join(str(int(one)) for one in right)
+
+
+def test_a_stream_of_folders_in_their_order_says_that_it_chooses_blindly(lethe_command):
+    write_photos("photos", CLASSES)
+    words = ("anytime", "alma", *SMALL[:-2], "--epochs", "1", "--width", "4", "--megabatches", "2", "--holdout", "0.34")
+    for order, said in (("published", True), ("seed", False)):
+        status, output, errors = lethe_command(*words, "--order", order, "--out", order)
+        assert (status, errors) == (0, "")
+        assert ("its best epoch is chosen blindly" in " ".join(output.split())) is said

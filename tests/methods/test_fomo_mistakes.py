@@ -28,6 +28,8 @@ from lethe.forget._select import selected_parameters
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"relearn_lr": -1.0}, "relearn_lr must be"),
         ({"start": "soon"}, "or 'auto'"),
+        ({"period": 2.5}, "period must be a whole number, got 2.5"),
+        ({"patience": 1.5}, "patience must be a whole number, got 1.5"),
         ({"criterion": "dormant", "later_layers": 0.1}, "before the last have hidden units"),
         ({"forget_only": ("7.*",)}, "matches no parameter"),
     ],

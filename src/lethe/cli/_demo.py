@@ -93,7 +93,7 @@ def command(words: list[str]) -> int:
     epochs = {run.name: _epochs(run.recipe) for run in shown}
     with LiveView(console, epochs, {run.name: run.weight for run in shown}, heading) as view:
         _run_all(runs, view)
-    # Each recipe is run once: its name says enough, though FOMO's learning rate is another one than AT's.
+    # Each recipe is there in one setting: its name says enough, though FOMO's learning rate is another one than AT's.
     groups = group_runs([RunDirectory.open(folder / run.name) for run in shown])
     groups = [replace(group, name=LABELS[group.recipe]) for group in groups]
     made = sections(groups)

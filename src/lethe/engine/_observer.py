@@ -43,7 +43,7 @@ class Observer:
         """The run is over."""
 
 
-class Beside(Observer):
+class Silent(Observer):
     """Of a process beside the first: shows and says nothing, but hears when it is asked to stop.
 
     Args:

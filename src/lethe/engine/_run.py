@@ -14,7 +14,7 @@ from lethe.engine._checkpoint import save_checkpoint
 from lethe.engine._fsdp2 import whole
 from lethe.engine._last import does_not_fit, load_last, save_last
 from lethe.engine._loop import train_epoch
-from lethe.engine._observer import Beside, Observer
+from lethe.engine._observer import Observer, Silent
 from lethe.engine._processes import Processes
 from lethe.engine._run_directory import RunDirectory
 from lethe.engine._saving import Saving, Stopped
@@ -62,7 +62,7 @@ def run_training(
     """
     processes = training.compute.processes
     given = observer or Observer()
-    told = given if processes.first else Beside(given)
+    told = given if processes.first else Silent(given)
     metric = "clean" if attack is None else "robust"
     records: list[dict[str, Any]] = []
     trained: dict[str, Any] | None = None  # the record of an epoch that waits for its evaluation

@@ -13,7 +13,7 @@ from lethe._guard import evaluation_mode
 from lethe.data import ImageSet, batches
 from lethe.evaluate._accuracy import accuracy
 from lethe.evaluate._named_attacks import Threat, title
-from lethe.evaluate._which import which_images
+from lethe.evaluate._which_images import which_images
 
 LARGE = {"linf": 0.5, "l2": 10.0}
 """Balls in which any image can become any other, nearly: no classifier is robust there."""

@@ -25,8 +25,8 @@ class StableStatistics:
         self._measured = MeasuredStatistics(stable.module, model) if reading == "measure" else None
         # Norms whose counterparts do not learn either; None: not looked yet.
         self._frozen: list[nn.Module] | None = None
-        self._recomputed = False
-        self._tell_updates()
+        # Before the first pass they follow the working model; where they are not measured, they are averaged.
+        stable.statistics = {"recompute": "copy", "measure": "average"}.get(reading, reading)
 
     @property
     def recomputes(self) -> bool:
@@ -35,17 +35,13 @@ class StableStatistics:
 
     @property
     def recomputed(self) -> bool:
-        """Whether they have been; they are then left alone until the next time. Part of FOMO's state."""
-        return self._recomputed
+        """Whether they have been, and are left alone by updates until the next time. Part of FOMO's state."""
+        return self._stable.statistics == "leave"
 
     @recomputed.setter
     def recomputed(self, value: bool) -> None:
-        self._recomputed = value
-        self._tell_updates()
-
-    def _tell_updates(self) -> None:
-        how = {"measure": "average", "recompute": "leave" if self._recomputed else "copy"}  # where not measured
-        self._stable.statistics = how.get(self.reading, self.reading)
+        if self.recomputes:
+            self._stable.statistics = "leave" if value else "copy"
 
     def ask(self, question: Callable[[], Tensor]) -> Tensor:
         """The answer of a question to the stable model that counts, where they are measured."""

@@ -183,8 +183,9 @@ class AnytimeRecipe(Recipe):
             check_classes(resume, self.data, "put the folders back as they were")
         splits = load(self.data, file_order=self.stream.in_file_order).to(device)
         stream = self.stream.build(splits, self.data)
-        if isinstance(stream, MegabatchStream) and (remark := chosen_on_others(stream, splits.train.labels)):
-            (observer or Observer()).say(remark)
+        if isinstance(stream, MegabatchStream) and self.stream.in_file_order and not resume:
+            for remark in chosen_on_others(stream, splits.train.labels):
+                (observer or Observer()).say(remark)
         torch.manual_seed(self.run.seed)
         streams = generators(self.run.seed)
         model = self.network(splits)

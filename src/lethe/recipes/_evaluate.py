@@ -27,7 +27,7 @@ from lethe.evaluate import (
     measure_corruptions,
     measure_sharpness,
 )
-from lethe.evaluate._which import class_after_class, which_images
+from lethe.evaluate._which_images import class_after_class, which_images
 from lethe.recipes._anytime import AnytimeRecipe
 from lethe.recipes._base import Recipe
 from lethe.recipes._classes import OTHER_FOLDER, check_classes

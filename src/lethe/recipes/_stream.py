@@ -15,7 +15,7 @@ from lethe.data import DataConfig, Splits, arriving_folder
 ORDERS = ("seed", "published")
 
 
-def chosen_on_others(stream: MegabatchStream, labels: Tensor) -> str | None:
+def chosen_on_others(stream: MegabatchStream, labels: Tensor) -> list[str]:
     """What the user should know of a stream that goes by class: its validation images are of other classes.
 
     Args:
@@ -23,18 +23,18 @@ def chosen_on_others(stream: MegabatchStream, labels: Tensor) -> str | None:
         labels: of that data set, (N,).
 
     Returns:
-        A sentence, of the first megabatch of whose validation images most are such; None if there is none.
+        A sentence, of the first megabatch of whose validation images most are such; or nothing.
     """
     for megabatch in stream:
         trained, held_out = (labels[list(part.indices)] for part in (megabatch.train, megabatch.validation))
         known = float(torch.isin(held_out, trained).float().mean())
         if known < 0.5:
-            return (
+            return [
                 f"only {known:.0%} of the validation images of megabatch {megabatch.index + 1} are of classes that are "
                 "trained on, so its best epoch is chosen blindly: the data set lies class after class, and arrives in "
                 "that order. --order seed mixes it."
-            )
-    return None
+            ]
+    return []
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lethe.evaluate._which import class_after_class, which_images
+from lethe.evaluate._which_images import class_after_class, which_images
 
 
 def test_the_first_of_mixed_images_and_even_ones_of_folders():
