@@ -10,8 +10,8 @@ data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
 cores=${CORES:-$(nproc)}
 
-# Of each row: its table (main; of 16px also parts: FOMO with one thing changed, and images: each seed has training, validation and
-# test images of its own, for other_images.py), how many seeds, the config, the name, what differs;
+# Of each row: its table (main; parts: FOMO with one thing changed, most on 16px alone; images: each seed has training, validation
+# and test images of its own, for other_images.py), how many seeds, the config, the name, what differs;
 # @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
 # What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too; no-forgetting-alike
 # has FOMO's own. at-ema-constant is AT and its average at FOMO's constant rate.
@@ -32,6 +32,8 @@ teacher 5 sgd sgd
 main 5 fomo no-forgetting $alone
 main 5 fomo no-forgetting-alike --fraction 0
 main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --consistency 0 $alone $falling
+parts 3 fomo no-consistency --consistency 0
+parts 3 fomo keep-momentum --forgotten-state keep
 END
   [ "$1" = 16px ] || return 0
   cat << END
@@ -47,8 +49,6 @@ parts 3 fomo start-0.4 --start 0.4
 parts 3 fomo auto-start --auto-start --patience 2
 parts 3 fomo average-2 --average-phases 2
 parts 3 fomo average-15 --average-phases 15
-parts 3 fomo no-consistency --consistency 0
-parts 3 fomo keep-momentum --forgotten-state keep
 parts 3 fomo magnitude --criterion magnitude
 parts 3 fomo snip --criterion snip
 parts 3 fomo average-phase --average phase
@@ -119,13 +119,13 @@ for at in ${PROTOCOLS:-16px 32px}; do
     lethe report --by-folder $(made "${main[@]}") --out "$here/$at"
     # Differences are from a report's first row: here from that without forgetting. Its picture has few curves, and is kept.
     lethe report --by-folder $(made "$runs"/{no-forgetting,fomo,at-ema}-seed*) --out "$here/$at/forgetting"
-    if [ "$at" = 16px ]; then
-      lethe report --by-folder $(made "${parts[@]}") --out "$here/$at/parts"
-      python3 "$here/attacks.py" $(made "${parts[@]}") > "$here/$at/parts/attacks.md"
-      python3 "$here/other_images.py" "$runs" > "$here/$at/other-images.md"
-    fi
+    lethe report --by-folder $(made "${parts[@]}") --out "$here/$at/parts"
+    python3 "$here/attacks.py" $(made "${parts[@]}") > "$here/$at/parts/attacks.md"
+    python3 "$here/overview.py" parts "$runs" > "$here/$at/parts/overview.md"
+    [ "$at" != 16px ] || python3 "$here/other_images.py" "$runs" > "$here/$at/other-images.md"
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" $(made "${main[@]}") > "$here/$at/attacks.md"
+    python3 "$here/overview.py" main "$runs" > "$here/$at/overview.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{,parts/}curves.png  # they repeat the others
   fi
 done
