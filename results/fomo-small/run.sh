@@ -14,7 +14,8 @@ cores=${CORES:-$(nproc)}
 # and test images of its own, for other_images.py), how many seeds, the config, the name, what differs;
 # @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
 # What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too; no-forgetting-alike
-# has FOMO's own. at-ema-constant is AT and its average at FOMO's constant rate.
+# has FOMO's own. at-ema-constant is AT and its average at FOMO's constant rate, at-ema-each-2 what early stopping finds among
+# three times as many epochs.
 falling="--schedule piecewise --milestones 0.5 0.75"
 alone="--fraction 0 --decay 0.999 --stable-statistics average"
 rows() {
@@ -35,8 +36,9 @@ main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --consistency 0 $alone $falli
 parts 3 fomo no-consistency --consistency 0
 parts 3 fomo keep-momentum --forgotten-state keep
 END
-  [ "$1" = 16px ] || return 0
+  [ "$1" = 16px ] || { echo "main 3 fomo awp-ema-0.01 --weights awp --awp-gamma 0.01 --consistency 0 $alone $falling" && return; }
   cat << END
+main 5 at-ema at-ema-each-2 --eval-every 2
 main 5 fomo everywhere-longer --later-layers 1 --average-phases 15
 images 3 fomo fomo-other-images --split-seed 1@
 images 3 fomo no-forgetting-other-images --split-seed 1@ $alone
@@ -54,6 +56,7 @@ parts 3 fomo snip --criterion snip
 parts 3 fomo average-phase --average phase
 parts 3 fomo average-stochastic --average stochastic
 parts 3 fomo awp --weights awp --awp-gamma 0.02
+parts 3 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0
 parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 --later-layers 0.5 --decay 0.999 $falling
 END
 }
