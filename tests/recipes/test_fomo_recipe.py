@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
 import lethe
 from lethe.attacks import PGD
 from lethe.data import load
-from lethe.engine import Observer, RunDirectory, Stopped, load_checkpoint, train_epoch
+from lethe.engine import Observer, RunDirectory, Stopped, flops, load_checkpoint, train_epoch
 from lethe.evaluate import EvaluationConfig
 from lethe.methods import FOMOConfig
 from lethe.objectives import ObjectiveConfig
@@ -93,6 +94,22 @@ def test_the_loop_reads_data_for_a_criterion_only_when_it_forgets(tiny):
             train_epoch(training, data.train, batch_size=32)
         assert training.method.forgettings == 1
         assert any(g is training.generators["method"] for g in attacks) == moved
+
+
+@pytest.mark.parametrize(("statistics", "passes"), [("recompute", (10, 11)), ("measure", (9, 10))])
+def test_an_epoch_costs_what_the_recipe_says(statistics, passes, tiny):
+    """In forward passes F of each image, K = 3: 2K + 3, one to recompute statistics, one more after a forgetting."""
+    recipe = tiny(
+        FOMORecipe, epochs=4, fomo=replace(FORGETS, stable_statistics=statistics), attack=PGD(steps=3, step_size=0.1)
+    )
+    data = load(recipe.data)
+    training = recipe.build(data)
+    with torch.no_grad():
+        forward = flops(lambda: training.model.eval()(data.train.images[:1]))
+    for expected in passes:
+        cost = flops(lambda: train_epoch(training, data.train, batch_size=32))
+        # Nobody asks for the gradient of the images in training, which the first convolution's backward would make.
+        assert cost == pytest.approx(expected * forward * len(data.train), rel=0.03)
 
 
 def test_the_validation_accuracy_of_the_working_model_is_observed(tiny, tmp_path, monkeypatch):
