@@ -20,7 +20,10 @@ for path in [path for run in sys.argv[1:] for path in sorted(Path(run).glob("eva
     checkpoint, _, stable = about["checkpoint"].partition("-")
     for attack in ATTACKS:
         if attack in seen["robust accuracy"]:
-            found[row, stable or "working"][attack, checkpoint][seed] = 100 * seen["robust accuracy"][attack]
+            cell = found[row, stable or "working"][attack, checkpoint]
+            if seed in cell:
+                sys.exit(f"{path}: {attack} of this checkpoint is in another file, too, perhaps of another radius.")
+            cell[seed] = 100 * seen["robust accuracy"][attack]
     shown_on.add(f"the first {about['images']} {about['part']} images")
 
 

@@ -24,13 +24,13 @@ print("Accuracy, %, mean ± standard deviation over n seeds, each with training,
 print("(split seeds 10, 11, 12); and what FOMO's stable model has more at the end, with the 95 % interval.\n")
 print("| row | model | robust, best | last | gap | clean, last | FOMO's, more robust | more clean | n |")
 print("|---|---|---:|---:|---:|---:|---:|---:|---:|")
-ours = found["fomo", "stable"]
+ours = found.get(("fomo", "stable"), {})
 for (row, model), seeds in found.items():
     columns = zip(*seeds.values(), strict=True)
-    cells = [f"{statistics.mean(c):.1f} ± {statistics.stdev(c):.1f}" for c in columns]
+    cells = [f"{statistics.mean(c):.1f}" + (f" ± {statistics.stdev(c):.1f}" if len(c) > 1 else "") for c in columns]
     both = sorted(seeds.keys() & ours.keys())
     for k in (1, 3):
-        if seeds is ours:
+        if seeds is ours or len(both) < 3:  # of two the interval says nothing
             cells.append("")
             continue
         d = paired_difference([ours[s][k] for s in both], [seeds[s][k] for s in both])

@@ -1,7 +1,8 @@
 """overview.py TABLE RUNS: each row under every attack in one table, best → last, beside what FOMO has more at the end.
 
-TABLE is main or parts; RUNS the folder of a protocol's runs. PGD-10 and clean accuracy are what training measured on
-all test images; PGD-20 and AutoAttack are ``lethe evaluate``'s, of fewer.
+TABLE is main, or parts, which is of the first three seeds alone; RUNS the folder of a protocol's runs. PGD-10 and clean
+accuracy are what training measured on all test images; PGD-20 and AutoAttack are ``lethe evaluate``'s, of fewer.
+FOMO's last epoch is compared with each row's last one, and with its best: what early stopping would have kept.
 """
 
 import json
@@ -18,11 +19,15 @@ MAIN = [
     ("fomo", "working", "FOMO, its working model"),
     ("at-ema", "working", "AT (its best: early stopping)"),
     ("at-ema", "stable", "AT, averaged (EMA)"),
+    ("at-ema-each-2", "working", "AT, evaluated each two epochs"),
+    ("at-ema-each-2", "stable", "the same, averaged"),
     ("at-swa", "stable", "AT, averaged evenly (SWA)"),
     ("kd-swa", "stable", "AT, distilled and averaged (KD-SWA)"),
     ("awp-ema", "working", "AWP"),
     ("awp-ema", "stable", "AWP, averaged"),
-    ("no-forgetting", "stable", "nothing forgotten, the average that suits it"),
+    ("awp-ema-0.01", "working", "AWP, gamma 0.01 in place of 0.02"),
+    ("awp-ema-0.01", "stable", "the same, averaged"),
+    ("no-forgetting", "stable", "nothing forgotten, average of 1,000 steps"),
     ("no-forgetting-alike", "stable", "nothing forgotten, FOMO's own average"),
     ("at-ema-constant", "working", "AT at FOMO's constant rate"),
     ("at-ema-constant", "stable", "the same, averaged"),
@@ -35,6 +40,7 @@ MAIN = [
 PARTS = [
     ("fomo", "stable", "**FOMO**"),
     ("awp", "stable", "with AWP"),
+    ("awp-no-forgetting", "stable", "with AWP, nothing forgotten"),
     ("fraction-0.4", "stable", "40 % forgotten"),
     ("fraction-0.05", "stable", "5 % forgotten"),
     ("no-forgetting-alike", "stable", "nothing forgotten"),
@@ -59,11 +65,11 @@ ATTACKS = ("PGD-10", "PGD-20", "AutoAttack")
 Seeds = dict[str, tuple[float, float]]  # accuracy at the best and the last epoch, %, by seed
 
 
-def measured(runs: Path, row: str, model: str) -> dict[str, Seeds]:
-    """What is known of one row, by attack, and clean."""
+def measured(runs: Path, row: str, model: str, seeds: str) -> dict[str, Seeds]:
+    """What is known of one row, by attack, and clean; of the seeds that a pattern of file names tells."""
     found: dict[str, Seeds] = {attack: {} for attack in ("clean", *ATTACKS)}
     prefix, ending = ("stable/", "-stable") if model == "stable" else ("", "")
-    for path in sorted(runs.glob(f"{row}-seed*")):
+    for path in sorted(runs.glob(f"{row}-seed{seeds}")):
         run, seed = RunDirectory.open(path), path.name.rsplit("-seed", 1)[1]
         if run.summary() is None:
             continue
@@ -85,7 +91,10 @@ def evaluated(run: Path, checkpoint: str) -> dict[str, float]:
     """Robust accuracy of a checkpoint by attack, as ``lethe evaluate`` wrote it."""
     accuracies: dict[str, float] = {}
     for path in sorted(run.glob(f"evaluations/{checkpoint}-test200-*.json")):
-        accuracies |= json.loads(path.read_text())["robust accuracy"]
+        found = json.loads(path.read_text())["robust accuracy"]
+        if twice := sorted(found.keys() & accuracies.keys()):
+            sys.exit(f"{path}: {twice[0]} of this checkpoint is in another file, too, perhaps of another radius.")
+        accuracies |= found
     return accuracies
 
 
@@ -97,26 +106,32 @@ def arrow(seeds: Seeds) -> str:
     return f"{best:.1f} → {last:.1f}"
 
 
-def more(ours: Seeds, theirs: Seeds) -> str:
-    """What FOMO has more at the end, with the 95 % interval of the paired difference."""
+def more(ours: Seeds, theirs: Seeds, epoch: int) -> str:
+    """What FOMO has more at its end than a row at its best (epoch 0) or its last (1), and its 95 % paired interval."""
     both = sorted(ours.keys() & theirs.keys())
     if ours is theirs or len(both) < 3:  # of two the interval says nothing
         return ""
-    d = paired_difference([ours[seed][1] for seed in both], [theirs[seed][1] for seed in both])
+    d = paired_difference([ours[seed][1] for seed in both], [theirs[seed][epoch] for seed in both])
     return f"{d.mean:+.1f} ({d.low:+.1f} to {d.high:+.1f})"
 
 
 def main() -> None:
     """Print the table."""
-    rows, runs = {"main": MAIN, "parts": PARTS}[sys.argv[1]], Path(sys.argv[2])
-    print("Accuracy, %, means over n seeds, from the best epoch (chosen on validation images) to the last; and what")
-    print("FOMO has more at the end, with the 95 % interval of the difference of pairs of the same seed. PGD-10 and")
-    print("clean: 1,000 test images; PGD-20 and AutoAttack: the first 200 of them.\n")
-    leads = ("PGD-10", "AutoAttack")
-    header = ["", *ATTACKS, "clean, last", *(f"FOMO's end, minus this: {attack}" for attack in leads), "n"]
+    runs = Path(sys.argv[2])
+    rows, seeds = {"main": (MAIN, "*"), "parts": (PARTS, "[0-2]")}[sys.argv[1]]
+    print(
+        "Accuracy, %, means over n seeds, from the best epoch (chosen on validation images) to the last; and what FOMO"
+    )
+    print(
+        "has more at its end than a row at its end, and at its best, with the 95 % interval of the paired difference."
+    )
+    print("PGD-10 and clean: 1,000 test images; PGD-20 and AutoAttack: the first 200 of them, which are easier.")
+    print()
+    header = ["", *ATTACKS, "clean, last", "FOMO's end minus this end: PGD-10", "AutoAttack"]
+    header += ["minus this best: PGD-10", "AutoAttack", "n"]
     print("| " + " | ".join(header) + " |")
     print("|---|" + "---:|" * (len(header) - 1))
-    everything = {(row, model): measured(runs, row, model) for row, model, _ in rows}
+    everything = {(row, model): measured(runs, row, model, seeds) for row, model, _ in rows}
     ours = everything["fomo", "stable"]
     for row, model, title in rows:
         found = everything[row, model]
@@ -124,7 +139,7 @@ def main() -> None:
             continue
         clean = statistics.mean(last for _, last in found["clean"].values())
         cells = [*(arrow(found[attack]) for attack in ATTACKS), f"{clean:.1f}"]
-        cells += [more(ours[attack], found[attack]) for attack in leads]
+        cells += [more(ours[attack], found[attack], epoch) for epoch in (1, 0) for attack in ("PGD-10", "AutoAttack")]
         counts = [len(found[attack]) for attack in ATTACKS]
         cells.append(str(counts[0]) if len(set(counts)) == 1 else ", ".join(map(str, counts)))
         print("| " + " | ".join([title, *cells]) + " |")

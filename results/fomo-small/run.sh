@@ -64,11 +64,12 @@ declare -A protocol=(
   [16px]=""
   [32px]="--image-size 32 --train-size 1500 --augment flip --validation-size 500 --model timm:test_resnet --epochs 90 --eval-every 9"
 )
+declare -A radii=([16px]=4of255 [32px]=8of255)
 declare -A attack=([16px]="" [32px]="--epsilon 8/255 --steps 3 --step-size 4/255 --eval-early-stop")  # all but sgd's
 
 made() { for run in "$@"; do [ ! -f "$run/summary.json" ] || echo "$run"; done; }  # a table is of what is finished so far
 attack_once() {  # NAME CHECKPOINT ATTACK TITLE
-  ! grep -qs "\"$4\":" "$runs/$1/evaluations/$2-test200-"*.json || return 0
+  ! grep -qs "\"$4\":" "$runs/$1/evaluations/$2-test200-linf-$radius.json" || return 0
   if [ -f "$runs/$1/checkpoints/$2.pt" ]; then
     lethe evaluate "$runs/$1" --checkpoint "$2" --attacks "$3" --images 200 --data-dir "$data"
   else
@@ -76,9 +77,10 @@ attack_once() {  # NAME CHECKPOINT ATTACK TITLE
   fi
 }
 export -f attack_once
+export radius
 
 for at in ${PROTOCOLS:-16px 32px}; do
-  runs=runs/fomo-small/$at
+  runs=runs/fomo-small/$at radius=${radii[$at]}
   . results/train_once.sh
   mkdir -p "$runs" "$here/$at"
   [ -n "${FRESH:-}" ] || python3 results/records.py unpack "$here/$at/runs.jsonl" "$runs"

@@ -176,6 +176,15 @@ def test_other_buffers_are_the_working_models(statistics):
     assert stable.module[0].running_mean.tolist() == [expected] * 2
 
 
+def test_statistics_of_other_norms_than_batch_norm_are_left_to_nobody():
+    working = nn.InstanceNorm1d(2, track_running_stats=True)
+    stable = StableModel(working, 0.5, statistics="leave")
+    for value in (1.0, 2.0):
+        working.running_mean.fill_(value)
+        stable.update(working)
+    assert stable.module.running_mean.tolist() == [1.5, 1.5]
+
+
 def test_complex_weights_are_averaged():
     working = nn.Linear(1, 1, bias=False, dtype=torch.complex64)
     with torch.no_grad():

@@ -29,6 +29,12 @@ def test_by_hand():
     assert calibration_error(Says(), data, bins=1) == pytest.approx(0.85 - 2 / 3, rel=1e-5)
 
 
+def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
+    data = images([0.5, 0.75], [0, 1])
+    # (0, 1/2]: right, gap 0.5; (1/2, 1]: wrong, gap 0.75. In one bin: accuracy 1/2, confidence 0.625, gap 0.125.
+    assert calibration_error(Says(), data, bins=2) == pytest.approx((0.5 + 0.75) / 2, rel=1e-5)
+
+
 def test_certainty_that_is_right_is_calibrated():
     assert calibration_error(Says(), images([1.0, 1.0], [0, 0])) == pytest.approx(0.0, abs=1e-6)
     assert calibration_error(Says(), images([1.0, 1.0], [1, 1])) == pytest.approx(1.0, abs=1e-6)

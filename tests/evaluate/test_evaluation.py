@@ -248,3 +248,21 @@ def test_titles_are_those_of_the_literature():
         )
     ]
     assert batch_attack("pgd-7", Threat("linf", 0.1)).step_size == pytest.approx(0.025)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epsilon": 8}, "for 8 grey levels write 8/255"),
+        ({"norm": "l1"}, "unknown norm 'l1'"),
+        ({"step_size": float("nan")}, "step_size must be a finite number"),
+    ],
+)
+def test_a_ball_that_no_attack_of_its_own_would_refuse_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Threat(**options)
+    assert Threat("l2", 8.0).epsilon == 8.0
+
+
+def test_c_and_w_by_steps_has_the_margin_loss_in_l2_too():
+    assert batch_attack("cw-20", Threat("l2", 1.0)).loss == "margin"

@@ -145,6 +145,14 @@ def test_bad_radii_and_networks_without_weights_are_refused():
         worst_loss(nn.Flatten(), data(), [0.1])
 
 
+def test_whole_numbers_among_the_parameters_stay():
+    model = network()
+    expected = worst_loss(model, data(), [0.1], steps=2)
+    model.table = nn.Parameter(torch.ones(2, 2, dtype=torch.long), requires_grad=False)
+    assert worst_loss(model, data(), [0.1], steps=2) == expected
+    assert (model.table == 1).all()
+
+
 def test_an_autocast_around_it_sees_the_moved_weights_too():
     model, images = network(), data()
     alone = worst_loss(model, images, [0.0, 0.2, 0.5])

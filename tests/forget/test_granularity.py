@@ -107,6 +107,19 @@ def test_ranked_layers():
         }  # fmt: skip
 
 
+def test_the_number_of_ranked_units_is_rounded():
+    model = network()
+    masks = forget.magnitude_mask(model, 2.6 / (8 + 6 + 10), granularity="channels")
+    assert sum(int(channels_of(masks[f"{at}.weight"], int(at == 3)).sum()) for at in (0, 3, 5)) == 3
+
+
+def test_an_empty_parameter_has_no_units():
+    model = nn.Sequential(nn.Linear(2, 3))
+    model.nothing = nn.Parameter(torch.zeros(0, 4))
+    masks = forget.magnitude_mask(model, 0.5, granularity="channels", select=forget.everything)
+    assert masks["nothing"].shape == (0, 4)
+
+
 def test_a_unit_that_is_not_finite_is_an_error():
     model = network()
     with torch.no_grad():

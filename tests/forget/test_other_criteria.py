@@ -28,6 +28,18 @@ def test_the_least_gradient_of_the_batches_together():
     assert channels["0.weight"].all(1).nonzero().item() == sizes["0.weight"].square().mean(1).argmin()
 
 
+def test_a_channels_gradient_is_the_root_mean_square_of_its_weights():
+    model = nn.Linear(2, 2, bias=False)
+    towards = torch.tensor([[3.0, 2.0], [0.0, 2.0]])  # the loss's slope by each output, of image 0 and 1
+
+    def loss(outputs, y):
+        return (outputs * towards[y]).sum()
+
+    # The gradients are (3, 0) and (2, 2): root mean squares of 2.1 and 2, but means of 1.5 and 2.
+    mask = forget.gradient_mask(model, [(torch.eye(2), torch.arange(2))], 0.5, granularity="channels", loss=loss)
+    assert mask["weight"].tolist() == [[False, False], [True, True]]
+
+
 def relu_network():
     """Four hidden units that show 0, 1, 2 and 13 on the one image (1, 1)."""
     model = nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3))
@@ -98,6 +110,40 @@ def test_dormant_units_need_a_hidden_layer_that_runs():
         forget.dormant_mask(Spare(), data)
     with pytest.raises(ValueError, match="not finite"):
         forget.dormant_mask(relu_network()[0], [(torch.full((1, 2), torch.nan), None)])
+
+
+def test_what_falls_below_zero_lights_a_unit_too_where_the_activation_lets_it():
+    model, data = relu_network()
+    with torch.no_grad():
+        model[0].weight[3] *= -1.0  # shows -13
+    masks = forget.dormant_mask(model, data, 0.5, activation=lambda x: x)
+    assert masks["0.weight"].all(1).tolist() == [True, True, True, False]  # 2, 1, 2, 13 of a mean of 4.5
+
+
+def test_attention_has_no_units_that_can_be_watched():
+    model = nn.Sequential(nn.TransformerEncoderLayer(4, 1, 6, batch_first=True), nn.Flatten(), nn.Linear(8, 2))
+    masks = forget.dormant_mask(model, [(torch.randn(3, 2, 4), torch.zeros(3))], 10.0)
+    assert set(masks) == {"0.linear1.weight", "0.linear2.weight"}
+
+
+def test_fisher_information_of_complex_weights_is_the_square_of_the_absolute_gradient():
+    class Complex(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(2, dtype=torch.complex64))
+
+        def forward(self, x):
+            return (x * self.weight).sum(1)
+
+    # Gradients of the real part by the weights: conj(x). Squared they would be -4 and 1, and the first the least.
+    mask = forget.fisher_mask(
+        Complex(),
+        [(torch.tensor([[2.0j, 1.0]]), torch.zeros(1))],
+        0.5,
+        select=forget.everything,
+        loss=lambda outputs, _: outputs.real.sum(),
+    )
+    assert mask["weight"].tolist() == [False, True]
 
 
 def test_whole_layers():

@@ -67,6 +67,7 @@ def test_each_tensor_by_itself():
     masks = lowest(as_scores(tensors), 0.3, count="per-tensor")
     assert {name: int(m.sum()) for name, m in masks.items()} == {"small": 3, "large": 6, "odd": 2}
     assert masks["large"][:6].all()
+    assert int(lowest(as_scores(tensors), 0.26, count="per-tensor")["small"].sum()) == 3  # 2.6 is rounded
 
 
 def test_other_memory_formats_and_scalars_are_ranked_alike():

@@ -166,6 +166,45 @@ def test_statistics_of_channels_that_are_forgotten_whole_are_reset_where_that_is
     assert model[4].running_mean.tolist() == [2.0, 2.0, 0.0, 2.0]
 
 
+def test_statistics_of_a_norm_that_is_not_the_next_one_after_the_layer_are_left():
+    model = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4)
+    )
+    for norm in (model[1], model[2], model[4]):
+        norm.running_mean.fill_(2.0)
+    forget.reinitialize(model, forget.whole_mask(model, select=forget.named("0.weight")), statistics="reset")
+    assert [float(model[at].running_mean.sum()) for at in (1, 2, 4)] == [0.0, 8.0, 8.0]
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4))
+    model[2].running_mean.fill_(2.0)
+    forget.reinitialize(model, forget.whole_mask(model, select=forget.named("0.weight")), statistics="reset")
+    assert (model[2].running_mean == 2).all()
+
+
+def test_an_optimizers_count_of_steps_stays_also_of_a_single_weight():
+    model = nn.Module()
+    model.scale = nn.Parameter(torch.tensor(1.0))
+    optimizer = torch.optim.Adam(model.parameters(), 0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        model.scale.square().backward()
+        optimizer.step()
+    forget.reinitialize(model, {"scale": torch.tensor(True)}, optimizer=optimizer, init="zero")
+    state = optimizer.state[model.scale]
+    assert (float(state["step"]), float(state["exp_avg"])) == (3.0, 0.0)
+
+
+def test_a_bias_beside_a_computed_weight_is_told_before_anything_changes():
+    model = nn.Sequential(nn.Linear(2, 2), nn.utils.spectral_norm(nn.Linear(2, 2)))
+    model(torch.randn(3, 2))
+    before = copy.deepcopy({name: value.detach() for name, value in model.state_dict().items()})
+    masks = forget.whole_mask(model, select=forget.named("0.weight", "1.bias"))
+    with pytest.raises(ValueError, match=r"cannot re-draw '1\.bias': its Linear computes another tensor"):
+        forget.reinitialize(model, masks)
+    assert torch.equal(model[0].weight, before["0.weight"])
+    forget.reinitialize(model, masks, init="zero")
+    assert (model[1].bias == 0).all()
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 def test_channels_of_a_transposed_convolution_are_told_in_groups_too(groups):
     model = nn.Sequential(nn.ConvTranspose2d(4, 6, 2, groups=groups, bias=False), nn.BatchNorm2d(6))

@@ -53,6 +53,36 @@ def test_later_layers_of_a_residual_network_hold_its_last_stage_and_head():
     ]
 
 
+class Tied(nn.Module):
+    """An embedding whose weight is the head's, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.embed, self.body = nn.Embedding(5, 4), nn.Linear(4, 4)
+        self.head = nn.Linear(4, 5)
+        self.head.weight = self.embed.weight
+
+
+def test_a_tied_weight_stands_where_its_last_layer_does():
+    model = Tied()
+    assert set(selected_parameters(model, forget.later_layers(0.5))) == {"embed.weight"}
+    assert set(selected_parameters(model, forget.last_layer)) == {"embed.weight", "head.bias"}
+    assert set(selected_parameters(model, forget.weights)) == {"embed.weight", "body.weight"}
+
+
+@pytest.mark.parametrize("width", [None, 3])
+def test_attentions_projections_are_weights(width):
+    model = nn.Sequential(nn.Linear(2, 4), nn.MultiheadAttention(4, 2, kdim=width, vdim=width), nn.Linear(4, 3))
+    inside = ["in_proj_weight"] if width is None else ["q_proj_weight", "k_proj_weight", "v_proj_weight"]
+    expected = ["0.weight", *(f"1.{name}" for name in inside), "1.out_proj.weight", "2.weight"]
+    assert list(selected_parameters(model, forget.weights)) == expected
+    masks = forget.random_mask(model, 0.5)
+    before = {name: model.get_parameter(name).clone() for name in masks}
+    forget.reinitialize(model, masks)
+    for name, mask in masks.items():
+        assert torch.equal(model.get_parameter(name) != before[name], mask)
+
+
 def test_named_takes_shell_patterns_in_the_networks_order():
     assert names(forget.named("head.*", "body.?.weight")) == [
         "body.0.weight", "body.1.weight", "body.2.weight", "head.weight", "head.bias",

@@ -20,6 +20,8 @@ def data(epoch=0):
 def make(model, **options):
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     settings = {"start": 2, "period": 3, "fraction": 0.25, "later_layers": 0.5, "decay": 0.9, "consistency": 2.0}
+    if "select" in options:
+        del settings["later_layers"]
     options = settings | options
     return lethe.FOMO(model, optimizer, generator=torch.Generator().manual_seed(0), **options), optimizer
 

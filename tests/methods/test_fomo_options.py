@@ -4,6 +4,7 @@ import copy
 import io
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from fomo_loop import data, make, network, step, train
@@ -71,6 +72,41 @@ def test_units_and_layers(options, expected):
     assert fomo.begin_epoch(2).by_name == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "done"),
+    [
+        ({}, {}),
+        ({"shrink": 0.4, "perturb": 0.1}, {"shrink": 0.4, "perturb": 0.1}),
+        ({"reinit": "kaiming"}, {"init": "kaiming"}),
+        ({"reinit": "zero"}, {"init": "zero"}),
+        ({"forgotten_state": "keep"}, {"state": "keep"}),
+        ({"forgotten_state": "mean"}, {"state": "mean"}),
+        ({"forgotten_statistics": "reset"}, {"statistics": "reset"}),
+    ],
+)
+def test_it_forgets_as_it_is_told(told, done):
+    model = network()
+    optimizer = torch.optim.Adam(model.parameters(), 0.01)
+    options = {"start": 1, "fraction": 0.25, "criterion": "magnitude", "granularity": "channels", "later_layers": 1.0}
+    fomo = lethe.FOMO(model, optimizer, generator=torch.Generator().manual_seed(3), **options, **told)
+    train(model, fomo, optimizer, range(1))
+    twin, its_optimizer = copy.deepcopy((model, optimizer))
+    before = copy.deepcopy((model.state_dict(), optimizer.state_dict()["state"]))
+    masks = forget.magnitude_mask(twin, 0.25, granularity="channels", count="per-tensor", ties="first")
+    forget.reinitialize(
+        twin, masks, optimizer=its_optimizer, generator=torch.Generator().manual_seed(3), **({"init": "layer"} | done)
+    )
+    fomo.begin_epoch(1)
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, twin.state_dict()[name]), name
+    states = [o.state_dict()["state"] for o in (optimizer, its_optimizer)]
+    assert all(torch.equal(states[0][i][key], states[1][i][key]) for i in states[0] for key in states[0][i])
+    # What it is told makes a difference here, so that one which is not handed on is seen.
+    assert torch.equal(model[1].running_mean, before[0]["1.running_mean"]) != ("statistics" in done)
+    assert torch.equal(states[0][0]["exp_avg"], before[1][0]["exp_avg"]) == (done.get("state") == "keep")
+    assert bool((states[0][0]["exp_avg_sq"] == 0).any()) == ("state" not in done)
+
+
 def test_rewinding_goes_back_to_the_weights_of_the_start_also_after_a_resume():
     model = network()
     born = copy.deepcopy(model.state_dict())
@@ -119,6 +155,32 @@ def test_the_learning_rate_of_relearning():
     assert seen == pytest.approx([0.1, 0.01, 0.05, 0.05, 0.05, 0.05])
     with pytest.raises(ValueError, match="give FOMO the optimizer"):
         lethe.FOMO(model, None, relearn_lr=0.5)
+
+
+def test_the_first_learning_rate_is_that_of_the_beginning_also_where_it_was_changed_by_hand():
+    fomo, optimizer = make(network(), relearn_lr=0.5)
+    optimizer.param_groups[0]["lr"] = 0.01
+    fomo.begin_epoch(2)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
+
+
+def test_numbers_of_numpy_and_tensors_end_in_a_state_that_torch_loads_without_trust(tmp_path):
+    model = network()
+    options = {"start": "auto", "patience": 1, "period": np.int64(2), "relearn_lr": np.float64(0.5)}
+    fomo, optimizer = make(model, **options)
+    refilled = torch.zeros(())
+    for epoch, accuracy in zip(np.arange(4), (0.1, 0.3, 0.2, 0.1), strict=True):
+        fomo.begin_epoch(epoch)
+        fomo.observe(refilled.fill_(accuracy))
+    assert fomo.start == 3
+    fomo.end_epoch(np.int64(3))
+    torch.save([fomo.state_dict(), optimizer.state_dict()], tmp_path / "state.pt")
+    mine, its = torch.load(tmp_path / "state.pt", weights_only=True)
+    again, optimizer = make(model, **options)
+    again.load_state_dict(mine)
+    optimizer.load_state_dict(its)
+    assert again.start == 3
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize("early", [True, False])

@@ -42,6 +42,49 @@ def test_frozen_norms_are_not_recomputed_also_where_the_loop_has_evaluated_befor
     assert not torch.equal(fomo.stable[1].running_mean, torch.zeros(8))
 
 
+def test_which_norms_are_frozen_outlives_a_resume_between_the_last_step_and_the_end_of_an_epoch():
+    for frozen in (True, False):
+        model = network()
+        fomo, optimizer = make(model, stable_statistics="recompute")
+        model[1].train(not frozen)
+        fomo.begin_epoch(0)
+        step(model, fomo, optimizer, *data(0)[0])
+        resumed, _ = make(network(), stable_statistics="recompute")
+        resumed.load_state_dict(copy.deepcopy(fomo.state_dict()))
+        resumed.model.eval()  # it evaluates before it ends the epoch
+        for one in (fomo, resumed):
+            one.end_epoch(0, lambda: [x for x, _ in data(0)])
+        assert torch.equal(resumed.stable[1].running_mean, fomo.stable[1].running_mean)
+        assert torch.equal(fomo.stable[1].running_mean, torch.zeros(8)) == frozen
+
+
+def test_norms_that_nobody_recomputes_are_averaged():
+    model = network()
+    model[1] = torch.nn.InstanceNorm1d(8, track_running_stats=True)
+    model.insert(0, torch.nn.Unflatten(1, (6, 1)))
+    model.insert(1, torch.nn.Flatten())
+    model[3].forward = lambda x: torch.nn.functional.instance_norm(
+        x.unsqueeze(2).expand(-1, -1, 2), model[3].running_mean, model[3].running_var, use_input_stats=False
+    )[..., 0]
+    fomo, optimizer = make(model, stable_statistics="recompute", decay=0.5, ramp="none")
+    train(model, fomo, optimizer, range(1))
+    before = fomo.stable[3].running_mean.clone()
+    model[3].running_mean.fill_(2.0)
+    step(model, fomo, optimizer, *data(1)[0])
+    torch.testing.assert_close(fomo.stable[3].running_mean, before.lerp(torch.tensor(2.0), 0.5))
+
+
+def test_a_network_without_batch_norm_is_asked_nothing_more():
+    model = network()
+    model[1] = torch.nn.LayerNorm(8)
+    fomo, optimizer = make(model, stable_statistics="recompute", start=0)
+    fomo.begin_epoch(0)
+    step(model, fomo, optimizer, *data(0)[0])
+    read = []
+    fomo.end_epoch(0, lambda: (read.append(1) or x for x, _ in data(0)))
+    assert read == []
+
+
 def test_a_stable_model_that_an_evaluation_left_in_training_mode_answers_in_evaluation_mode():
     model = network()
     model[2] = torch.nn.Dropout(0.5)
@@ -61,8 +104,8 @@ def test_a_stable_model_that_an_evaluation_left_in_training_mode_answers_in_eval
 def test_recomputed_statistics_stay_while_the_weights_move_also_in_a_resumed_run():
     model = network()
     fomo, optimizer = make(model, stable_statistics="recompute")
-    x, y = data(0)[0]
-    step(model, fomo, optimizer, x, y)
+    for x, y in data(0)[:2]:  # the first update of an average copies, too
+        step(model, fomo, optimizer, x, y)
     assert torch.equal(fomo.stable[1].running_mean, model[1].running_mean)  # there are no others yet
     train(model, fomo, optimizer, range(1))
     resumed, _ = make(network(), stable_statistics="recompute")

@@ -11,6 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from lethe._check import LetheError, non_negative, one_of
 from lethe._rows import Source, draw
 
 
@@ -82,3 +83,15 @@ def small_normal(x: Tensor, epsilon: float, generator: Source) -> Tensor:
 
 
 CONSTRAINTS: dict[str, Constraint] = {"linf": Linf(), "l2": L2()}
+
+
+def check_radius(norm: str, epsilon: float) -> None:
+    """Raise where there is no such ball, or one so large that grey levels must have been meant.
+
+    Raises:
+        LetheError: an unknown norm, or a radius that is no number of at least 0, or above 1 in l∞.
+    """
+    one_of("norm", norm, CONSTRAINTS)
+    non_negative("epsilon", epsilon)
+    if norm == "linf" and epsilon > 1:
+        raise LetheError(f"epsilon is in the unit of images in [0, 1], got {epsilon}: for 8 grey levels write 8/255.")

@@ -15,7 +15,7 @@ from lethe._batch_statistics import frozen_batch_statistics
 from lethe._check import LetheError, at_least, non_negative, one_of
 from lethe._guard import evaluation_mode
 from lethe._rows import Source
-from lethe.attacks._constraints import CONSTRAINTS, per_image, small_normal
+from lethe.attacks._constraints import CONSTRAINTS, check_radius, per_image, small_normal
 from lethe.attacks._losses import LOSSES
 
 Forward: TypeAlias = Callable[[Tensor], Tensor]
@@ -74,15 +74,10 @@ class PGD:
     """Compile the network once with torch.compile."""
 
     def __post_init__(self) -> None:
-        non_negative("epsilon", self.epsilon)
+        check_radius(self.norm, self.epsilon)
         non_negative("step_size", self.step_size)
         at_least("steps", self.steps, 0)
         at_least("restarts", self.restarts, 1)
-        one_of("norm", self.norm, CONSTRAINTS)
-        if self.norm == "linf" and self.epsilon > 1:
-            raise LetheError(
-                f"epsilon is in the unit of images in [0, 1], got {self.epsilon}: for 8 grey levels write 8/255."
-            )
         one_of("loss", self.loss, LOSSES)
         one_of("initial", self.initial, ("uniform", "normal"))
         one_of("step_rule", self.step_rule, ("constant", "linear"))

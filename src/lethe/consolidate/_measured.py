@@ -48,6 +48,8 @@ class MeasuredStatistics:
         from lethe._uncompiled import uncompiled
 
         layers = [norm for norm, working in self._working.items() if working is norm or working.training]
+        if not layers:
+            return question()
         hooks = [layer.register_forward_pre_hook(self._add, with_kwargs=True) for layer in layers]
         try:
             return uncompiled(question)

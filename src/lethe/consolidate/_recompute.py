@@ -25,10 +25,14 @@ def recompute_statistics(model: nn.Module, images: Iterable[Tensor], leave: Coll
         images: batches (B, C, H, W) on the network's device, such as it was trained on; of pairs the first counts.
         leave: batch norms whose statistics stay, such as frozen ones.
 
+    A network without batch norm is not asked anything.
+
     Raises:
         LetheError: there is no batch. Then, and after an error in a pass, the statistics are as they were.
     """
     norms = [norm for norm in counterparts(model, model) if norm not in leave]
+    if not norms:
+        return
     batches = iter(images)
     first = next(batches, None)
     if first is None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lethe._check import LetheError, fraction, one_of
 from lethe._shards import local, parallel, reshard, sharded, unwrapped
+from lethe.consolidate._norms import counterparts
 
 RAMPS = ("even", "slow", "none")
 STATISTICS = ("average", "copy", "leave")
@@ -38,7 +39,8 @@ class StableModel:
         ramp: of the decay: ``"even"``: as above; ``"slow"``: ``min(decay, (1 + t)/(10 + t))``, in which the start has
             some weight; ``"none"``: ``decay`` from the first update on.
         statistics: buffers called ``running_mean`` and ``running_var``: ``"average"``, ``"copy"`` the working model's,
-            or ``"leave"`` them to whoever measures them. It may be set anew between updates.
+            or ``"leave"`` batch norm's to whoever measures them, and average those of other norms. It may be set anew
+            between updates.
 
     Attributes:
         module: the stable model.
@@ -108,9 +110,10 @@ class StableModel:
         averaged: tuple[list[Tensor], list[Tensor]] = ([], [])
         copied: tuple[list[Tensor], list[Tensor]] = ([], [])
         weights = self.module.parameters()
+        measured = self._measured_elsewhere()
         moved = [
             *((mine, "average" if mine.dtype.is_floating_point or mine.is_complex() else "copy") for mine in weights),
-            *((mine, self._how(name)) for name, mine in self.module.named_buffers()),
+            *((mine, self._how(name, mine, measured)) for name, mine in self.module.named_buffers()),
         ]
         working = _tensors(model)
         if len(working) != len(moved):
@@ -129,9 +132,18 @@ class StableModel:
         for mine, theirs in zip(local(copied[0]), local(copied[1]), strict=True):
             mine.copy_(theirs)
 
-    def _how(self, buffer: str) -> str:
+    def _how(self, name: str, buffer: Tensor, measured: Collection[int]) -> str:
         """What is done with a buffer: an average of masks, which hold infinities, would be no number."""
-        return self.statistics if buffer.rpartition(".")[2] in RUNNING else "copy"
+        if name.rpartition(".")[2] not in RUNNING:
+            return "copy"
+        # Nobody measures those of other norms than batch norm.
+        return "average" if self.statistics == "leave" and id(buffer) not in measured else self.statistics
+
+    def _measured_elsewhere(self) -> set[int]:
+        """The ``id`` of each of batch norm's statistics, where they are left to whoever measures them."""
+        if self.statistics != "leave":
+            return set()
+        return {id(getattr(norm, name)) for norm in counterparts(self.module, self.module) for name in RUNNING}
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers and the number of updates."""

@@ -10,8 +10,9 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from lethe._check import LetheError, at_least, nearest, non_negative, one_of
+from lethe._check import LetheError, at_least, nearest, non_negative
 from lethe.attacks import PGD, CarliniWagnerL2, cw_linf, fgsm
+from lethe.attacks._constraints import check_radius
 
 BatchAttack: TypeAlias = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
 """From network, images, labels and generator to attacked images."""
@@ -37,8 +38,9 @@ class Threat:
     step_size: float | None = None
 
     def __post_init__(self) -> None:
-        one_of("norm", self.norm, ("linf", "l2"))
-        non_negative("epsilon", self.epsilon)
+        check_radius(self.norm, self.epsilon)  # here, because not all attacks are PGD's
+        if self.step_size is not None:
+            non_negative("step_size", self.step_size)
 
     @property
     def step(self) -> float:

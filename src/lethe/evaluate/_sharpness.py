@@ -196,7 +196,7 @@ def _direction(weight: Tensor, generator: torch.Generator) -> Tensor:
 @contextmanager
 def _moved(model: nn.Module) -> Iterator[tuple[list[nn.Parameter], list[Tensor]]]:
     """The weights, free to be moved, and copies of them, from which they are restored."""
-    weights = [p for p in model.parameters() if p.ndim > 1]
+    weights = [p for p in model.parameters() if p.ndim > 1 and (p.is_floating_point() or p.is_complex())]
     if not weights:
         raise LetheError("sharpness moves weights of two or more dimensions, and this network has none.")
     start = [w.detach().clone() for w in weights]

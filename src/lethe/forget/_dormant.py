@@ -9,13 +9,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from lethe._check import LetheError, nearest, non_negative
 from lethe._guard import evaluation_mode
 from lethe._shards import groups, reshard, unwrapped
 from lethe.forget._granularity import spread, units
 from lethe.forget._layers import owners
-from lethe.forget._select import Select, selected_parameters
+from lethe.forget._select import LAYERS, Select, selected_parameters
 
 
 def dormant_mask(
@@ -37,8 +38,8 @@ def dormant_mask(
         model: the network.
         batches: pairs of images (B, C, H, W) and labels (B,), which are not used.
         tau: at least 0; 0 are the units that no image lights. ReDo: 0.1 (from memory, unverified).
-        select: which parameters may be chosen; default: convolutional and linear weights. Those of other layers, and
-            of the last of these, whose outputs are logits, are left out.
+        select: which parameters may be chosen; default: convolutional and linear weights. Those of other layers, of
+            ``nn.MultiheadAttention``, and of the last of these, whose outputs are logits, are left out.
         activation: applied to a layer's output, since it comes after the layer, often as a mere function.
         read_at: ``{layer's name: name of the module whose output is read in its place}``, for a batch norm that stands
             between a convolution and its activation.
@@ -95,7 +96,9 @@ def parameters_of_units(model: nn.Module, select: Select) -> dict[str, Tensor]:
         LetheError: there is none, or one whose channels cannot be told.
     """
     selected, held = selected_parameters(model, select), owners(model)
-    layers = [m for m in unwrapped(model).modules() if isinstance(m, (nn.Linear, nn.modules.conv._ConvNd))]
+    # The last projection of nn.MultiheadAttention is a linear layer of its own kind, which nobody calls.
+    uncalled = NonDynamicallyQuantizableLinear
+    layers = [m for m in unwrapped(model).modules() if isinstance(m, LAYERS) and not isinstance(m, uncalled)]
     found = {name: p for name, p in selected.items() if any(held[name][0] is layer for layer in layers[:-1])}
     if not found:
         raise LetheError("only convolutional and linear layers before the last have hidden units: select some of them.")

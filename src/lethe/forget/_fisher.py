@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -49,7 +50,11 @@ def fisher_mask(
     """
     check_fraction("fraction", fraction)
     selected = selected_parameters(model, select)
-    totals = summed_gradients(model, selected, batches, loss, Tensor.square, per_image=True)
+    totals = summed_gradients(model, selected, batches, loss, _power, per_image=True)
     chosen = {name: selected[name] for name in totals}
-    scores = {name: Score.of(total) for name, total in totals.items()}
+    scores = {name: Score((total,), torch.abs) for name, total in totals.items()}  # complex ones become real
     return lowest_units(model, chosen, scores, fraction, granularity=granularity, count=count, ties=ties)
+
+
+def _power(gradient: Tensor) -> Tensor:
+    return gradient.abs().square() if gradient.is_complex() else gradient.square()

@@ -36,6 +36,12 @@ def check_redraw(model: nn.Module, names: Iterable[str], init: str) -> None:
                 "weight_norm or pruning), and its reset_parameters() would not write there. Select other parameters, "
                 "or take another init."
             )
+        if init == "layer" and any(isinstance(t, Tensor) and not t.is_leaf for t in vars(module).values()):
+            raise LetheError(
+                f"cannot re-draw {name!r}: its {type(module).__name__} computes another tensor from others "
+                "(spectral_norm, weight_norm or pruning), so that it cannot be copied to be reset. Select other "
+                "parameters, or take another init."
+            )
         if init == "layer" and _reset_method(module) is None:
             raise LetheError(
                 f"cannot re-draw {name!r}: {type(module).__name__} has no reset_parameters(). Give it one that draws "

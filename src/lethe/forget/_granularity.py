@@ -60,7 +60,7 @@ def unit_scores(cells: Mapping[str, Units], scores: Mapping[str, Score]) -> dict
             others = [d for d in range(values.ndim) if d != dimension]
             summed = gathered(values.sum(others) if others else values)
             total = total.to(summed.device) + summed.reshape(unit.size)
-            entries += values.numel() // unit.size
+            entries += values.numel() // max(1, unit.size)
         mean = total / entries
         if not bool(mean.isfinite().all()):
             raise LetheError("a score is not finite: the loss, or the network, has diverged.")

@@ -35,7 +35,7 @@ class ForgettingSchedule:
         if isinstance(start, (bool, float)):
             raise LetheError(f"start is a whole epoch or 'auto', got {start}: shares are the command line's.")
         self.automatic = start == "auto"
-        self.start = None if isinstance(start, str) else at_least("start", start, 0)
+        self.start = None if isinstance(start, str) else int(at_least("start", start, 0))
         self.period, self.patience = whole("period", period, 1), whole("patience", patience, 1)
         self._best, self._since_best, self._fell, self.observations = -float("inf"), 0, False, 0
 
@@ -49,6 +49,7 @@ class ForgettingSchedule:
         Raises:
             LetheError: it is not a number.
         """
+        accuracy = float(accuracy)  # a tensor's may be written over, and a checkpoint holds plain numbers alone
         if math.isnan(accuracy):
             raise LetheError("the validation accuracy is nan: observe() needs a number, in [0, 1] or in percent.")
         self.observations += 1

@@ -6,7 +6,7 @@ import fnmatch
 import inspect
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -16,6 +16,9 @@ from lethe._check import LetheError, fraction, nearest
 from lethe._shards import reshard, unwrapped
 
 Predicate: TypeAlias = Callable[..., bool]
+
+LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
+"""Convolutional and linear layers."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,9 @@ Select: TypeAlias = "Selector | Predicate | None"
 
 
 def _weight_names(model: nn.Module) -> list[str]:
-    """Names of the weights of convolutional and linear layers, in module order, tied weights once."""
-    kinds = (nn.Linear, nn.modules.conv._ConvNd)
+    """Names of the weights of convolutional and linear layers, in module order; a tied one counts at its last layer."""
     # Not `module.weight`, which would run a parametrization, and with it perhaps move a buffer.
-    layers = {name: m._parameters.get("weight") for name, m in model.named_modules() if isinstance(m, kinds)}
+    layers = {name: m._parameters.get("weight") for name, m in model.named_modules() if isinstance(m, LAYERS)}
     if without := [name for name, weight in layers.items() if weight is None]:
         more = " and more" if len(without) > 3 else ""
         warnings.warn(
@@ -49,12 +51,22 @@ def _weight_names(model: nn.Module) -> list[str]:
             "weight_norm, pruning or another parametrization), and is not among those selected.",
             stacklevel=2,
         )
-    held = {id(weight) for weight in layers.values()}
-    return [name for name, parameter in model.named_parameters() if id(parameter) in held]
+    held = [m._parameters.get(name) for m in model.modules() for name in _projections(m)]
+    place = {id(weight): at for at, weight in enumerate(held) if weight is not None}
+    names = {name: place[id(p)] for name, p in model.named_parameters() if id(p) in place}
+    return sorted(names, key=names.__getitem__)
+
+
+def _projections(module: nn.Module) -> Sequence[str]:
+    """What the weights of a layer are called in it: one, or those that attention projects its inputs by."""
+    if isinstance(module, nn.MultiheadAttention):
+        return ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+    return ("weight",) if isinstance(module, LAYERS) else ()
 
 
 weights = Selector("weights", _weight_names)
-"""The weights of all convolutional and linear layers; no bias, no normalisation. The default of every criterion."""
+"""The weights of all convolutional and linear layers, those by which ``nn.MultiheadAttention`` projects its inputs
+included; no bias, no normalisation. The default of every criterion."""
 
 everything = Selector("everything", lambda model: [name for name, _ in model.named_parameters()])
 """Every parameter, biases and normalisation included, as LURE's published code ranks them."""
@@ -62,9 +74,9 @@ everything = Selector("everything", lambda model: [name for name, _ in model.nam
 
 def _last_layer_names(model: nn.Module) -> list[str]:
     """Names of the parameters of the last convolutional or linear layer."""
-    layers = _weight_names(model)[-1:]
-    owner = [name.rpartition(".")[0] for name in layers]
-    return [name for name, _ in model.named_parameters() if name.rpartition(".")[0] in owner]
+    layers = [m for m in model.modules() if isinstance(m, LAYERS) and m._parameters.get("weight") is not None]
+    held = {id(p) for layer in layers[-1:] for p in layer.parameters(recurse=False)}
+    return [name for name, parameter in model.named_parameters() if id(parameter) in held]
 
 
 last_layer = Selector("last_layer", _last_layer_names)

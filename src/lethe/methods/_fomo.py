@@ -105,8 +105,9 @@ class FOMO:
         self.schedule = ForgettingSchedule(start, period, o.patience)
         self.fraction = check_fraction("fraction", fraction)
         self.consistency_weight = non_negative("consistency", consistency)
-        if select is not None and o.forget_only:
-            raise LetheError("select and forget_only both say what may be forgotten: leave one out.")
+        for name in ("forget_only", "later_layers"):
+            if select is not None and options.get(name):
+                raise LetheError(f"select and {name} both say what may be forgotten: leave one out.")
         chosen = o.selector() if select is None else select
         self.select = learning(chosen)
         self.model, self.optimizer, self.generator = model, optimizer, generator
@@ -167,6 +168,7 @@ class FOMO:
         Raises:
             LetheError: the criterion needs ``batches``, and there are none.
         """
+        epoch = int(epoch)  # numpy's, say, would make a state that torch.load refuses
         if self._span is not None and epoch != self._epoch:
             self._span.begin_epoch()
             self._stable.decay = self._span.decay
@@ -230,8 +232,8 @@ class FOMO:
         """
         self._loop.ended = True
         if self.options.average == "phase":
-            if self.schedule.due(epoch + 1):
-                self._consolidate_phase(epoch + 1)
+            if self.schedule.due(int(epoch) + 1):
+                self._consolidate_phase(int(epoch) + 1)
             elif self.forgettings == 0:  # there is no phase to consolidate yet
                 self._stable.follow(self.model)
         self._statistics.end_epoch(images)
@@ -253,7 +255,7 @@ class FOMO:
             "epoch": self._epoch,
             "loop": self._loop.state_dict(),
             "consolidated_for": self._consolidated_for,
-            "recomputed": self._statistics.recomputed,
+            "statistics": self._statistics.state_dict(),
             "schedule": self.schedule.state_dict(),
             "span": None if self._span is None else self._span.state_dict(),
             "generator": None if self.generator is None else self.generator.get_state(),
@@ -269,7 +271,8 @@ class FOMO:
         if self._initial is not None and set(self._initial) - set(state.get("initial", ())):
             raise LetheError("the saved FOMO has no initial weights to rewind to: it was built with another reinit.")
         self._stable.load_state_dict(state["stable"])
-        self._statistics.recomputed = bool(state.get("recomputed", False))
+        # Where there is none, the state is older, and said whether they were recomputed itself.
+        self._statistics.load_state_dict(state.get("statistics", state))
         self.forgettings, self._forgot_at = int(state["forgettings"]), int(state["forgot_at"])
         if "schedule" in state:  # which checkpoints of version 0.1.0 do not have
             self.schedule.load_state_dict(state["schedule"])

@@ -18,7 +18,7 @@ class RelearningRate:
     """
 
     def __init__(self, optimizer: Optimizer, share: float) -> None:
-        self.optimizer, self.share = optimizer, share
+        self.optimizer, self.share = optimizer, float(share)
         self._note()
 
     def hold(self) -> None:

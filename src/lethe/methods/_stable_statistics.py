@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import Tensor, nn
 
 from lethe._check import LetheError
+from lethe._shards import unwrapped
 from lethe.consolidate import MeasuredStatistics, StableModel, recompute_statistics
 from lethe.consolidate._norms import frozen_norms
 
@@ -74,6 +76,17 @@ class StableStatistics:
             )
         recompute_statistics(self._stable.module, images(), self._frozen or ())
         self._frozen, self.recomputed = None, True
+
+    def state_dict(self) -> dict[str, Any]:
+        """Whether they were recomputed, and the names of the norms that will not be at the end of this epoch."""
+        names = [n for n, m in unwrapped(self._stable.module).named_modules() if m in (self._frozen or ())]
+        return {"recomputed": self.recomputed, "frozen": None if self._frozen is None else names}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load what :meth:`state_dict` returned."""
+        self.recomputed = bool(state.get("recomputed", False))
+        names, modules = state.get("frozen"), dict(unwrapped(self._stable.module).named_modules())
+        self._frozen = None if names is None else [modules[name] for name in names]
 
     def forget(self) -> None:
         """Let go of what was seen in a step that is not ended."""
