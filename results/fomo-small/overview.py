@@ -118,17 +118,16 @@ def more(ours: Seeds, theirs: Seeds, epoch: int) -> str:
 def main() -> None:
     """Print the table."""
     runs = Path(sys.argv[2])
-    rows, seeds = {"main": (MAIN, "*"), "parts": (PARTS, "[0-2]")}[sys.argv[1]]
-    print(
-        "Accuracy, %, means over n seeds, from the best epoch (chosen on validation images) to the last; and what FOMO"
-    )
-    print(
-        "has more at its end than a row at its end, and at its best, with the 95 % interval of the paired difference."
-    )
-    print("PGD-10 and clean: 1,000 test images; PGD-20 and AutoAttack: the first 200 of them, which are easier.")
-    print()
-    header = ["", *ATTACKS, "clean, last", "FOMO's end minus this end: PGD-10", "AutoAttack"]
-    header += ["minus this best: PGD-10", "AutoAttack", "n"]
+    # Which rows, of which seeds, and which of their epochs FOMO's end is compared with: their last (1), their best (0).
+    rows, seeds, epochs = {"main": (MAIN, "*", (1, 0)), "parts": (PARTS, "[0-2]", (1,))}[sys.argv[1]]
+    against, compared = ("PGD-10", "AutoAttack"), {1: "FOMO's end minus this end", 0: "minus this best"}
+    print("Accuracy, %, means over n seeds, from the best epoch (chosen on validation images) to the last; and what")
+    print("FOMO has more at its end, with the 95 % interval of the difference of pairs of the same seed. PGD-10 and")
+    print("clean: 1,000 test images; PGD-20 and AutoAttack: the first 200 of them, which are easier.\n")
+    header = ["", *ATTACKS, "clean, last"]
+    for epoch in epochs:
+        header += [f"{compared[epoch]}: {against[0]}", against[1]]
+    header.append("n")
     print("| " + " | ".join(header) + " |")
     print("|---|" + "---:|" * (len(header) - 1))
     everything = {(row, model): measured(runs, row, model, seeds) for row, model, _ in rows}
@@ -139,7 +138,7 @@ def main() -> None:
             continue
         clean = statistics.mean(last for _, last in found["clean"].values())
         cells = [*(arrow(found[attack]) for attack in ATTACKS), f"{clean:.1f}"]
-        cells += [more(ours[attack], found[attack], epoch) for epoch in (1, 0) for attack in ("PGD-10", "AutoAttack")]
+        cells += [more(ours[attack], found[attack], epoch) for epoch in epochs for attack in against]
         counts = [len(found[attack]) for attack in ATTACKS]
         cells.append(str(counts[0]) if len(set(counts)) == 1 else ", ".join(map(str, counts)))
         print("| " + " | ".join([title, *cells]) + " |")
