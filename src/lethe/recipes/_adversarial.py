@@ -107,9 +107,7 @@ class FOMORecipe(ATRecipe):
 
     name: ClassVar[str] = "fomo"
     source: ClassVar[str] = "Ramkumar, Zonooz and Arani, ICLR 2024"
-    cost: ClassVar[str] = (
-        "(2K + 4)F, and 1F more after the first forgetting; 1F less with statistics measured, 3F more with awp or amp"
-    )
+    cost: ClassVar[str] = "(2K + 5)F once it forgets, 1F less with statistics measured; 3F more with awp or amp"
 
     schedule: ScheduleConfig = field(default_factory=lambda: ScheduleConfig(schedule="constant"))
     fomo: FOMOConfig = field(default_factory=_recomputing)
