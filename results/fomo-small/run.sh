@@ -36,7 +36,7 @@ main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --consistency 0 $alone $falli
 parts 3 fomo no-consistency --consistency 0
 parts 3 fomo keep-momentum --forgotten-state keep
 END
-  [ "$1" = 16px ] || { echo "main 3 fomo awp-ema-0.01 --weights awp --awp-gamma 0.01 --consistency 0 $alone $falling" && return; }
+  [ "$1" = 16px ] || { echo "main 5 fomo awp-ema-0.01 --weights awp --awp-gamma 0.01 --consistency 0 $alone $falling" && return; }
   cat << END
 main 5 at-ema at-ema-each-2 --eval-every 2
 main 5 fomo everywhere-longer --later-layers 1 --average-phases 15
