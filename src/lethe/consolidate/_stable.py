@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from lethe._check import LetheError, fraction, one_of
 from lethe._shards import local, parallel, reshard, sharded, unwrapped
-from lethe.consolidate._norms import counterparts
 
 RAMPS = ("even", "slow", "none")
 STATISTICS = ("average", "copy", "leave")
@@ -81,6 +81,8 @@ class StableModel:
             raise LetheError("the stable model's module has other parameters or buffers than the model it averages.")
         self.updates = 0
         self.module = module.eval().requires_grad_(False)
+        norms = [prefix for prefix, layer in module.named_modules() if isinstance(layer, _BatchNorm)]
+        self._of_batch_norm = {f"{prefix}.{name}" if prefix else name for prefix in norms for name in RUNNING}
 
     @torch.no_grad()
     def update(self, model: nn.Module, leave: Collection[int] = ()) -> None:
@@ -110,10 +112,9 @@ class StableModel:
         averaged: tuple[list[Tensor], list[Tensor]] = ([], [])
         copied: tuple[list[Tensor], list[Tensor]] = ([], [])
         weights = self.module.parameters()
-        measured = self._measured_elsewhere()
         moved = [
             *((mine, "average" if mine.dtype.is_floating_point or mine.is_complex() else "copy") for mine in weights),
-            *((mine, self._how(name, mine, measured)) for name, mine in self.module.named_buffers()),
+            *((mine, self._how(name)) for name, mine in self.module.named_buffers()),
         ]
         working = _tensors(model)
         if len(working) != len(moved):
@@ -132,18 +133,12 @@ class StableModel:
         for mine, theirs in zip(local(copied[0]), local(copied[1]), strict=True):
             mine.copy_(theirs)
 
-    def _how(self, name: str, buffer: Tensor, measured: Collection[int]) -> str:
+    def _how(self, name: str) -> str:
         """What is done with a buffer: an average of masks, which hold infinities, would be no number."""
         if name.rpartition(".")[2] not in RUNNING:
             return "copy"
         # Nobody measures those of other norms than batch norm.
-        return "average" if self.statistics == "leave" and id(buffer) not in measured else self.statistics
-
-    def _measured_elsewhere(self) -> set[int]:
-        """The ``id`` of each of batch norm's statistics, where they are left to whoever measures them."""
-        if self.statistics != "leave":
-            return set()
-        return {id(getattr(norm, name)) for norm in counterparts(self.module, self.module) for name in RUNNING}
+        return "average" if self.statistics == "leave" and name not in self._of_batch_norm else self.statistics
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, buffers and the number of updates."""

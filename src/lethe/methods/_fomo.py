@@ -231,9 +231,10 @@ class FOMO:
             images: runs through the training images, in batches (B, C, H, W), once more.
         """
         self._loop.ended = True
+        following = int(epoch) + 1
         if self.options.average == "phase":
-            if self.schedule.due(int(epoch) + 1):
-                self._consolidate_phase(int(epoch) + 1)
+            if self.schedule.due(following):
+                self._consolidate_phase(following)
             elif self.forgettings == 0:  # there is no phase to consolidate yet
                 self._stable.follow(self.model)
         self._statistics.end_epoch(images)
