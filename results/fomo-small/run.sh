@@ -10,7 +10,7 @@ data=${1:?give the folder that holds cifar-10-batches-py}
 here=results/fomo-small
 cores=${CORES:-$(nproc)}
 
-# Of each row: its table (main; parts: FOMO with one thing changed, most on 16px alone; images: each seed has training, validation
+# Of each row: its table (main; parts: FOMO with one thing changed, some on 16px alone; images: each seed has training, validation
 # and test images of its own, for other_images.py), how many seeds, the config, the name, what differs;
 # @ is the seed. The working model of at-ema is AT, that of awp-ema is AWP, that of no-consistency forgets and does nothing else.
 # What forgets nothing has the average that suits it: of 1,000 steps, its batch statistics averaged, too; no-forgetting-alike
@@ -35,6 +35,16 @@ main 5 fomo no-forgetting-alike --fraction 0
 main 5 fomo awp-ema --weights awp --awp-gamma 0.02 --consistency 0 $alone $falling
 parts 3 fomo no-consistency --consistency 0
 parts 3 fomo keep-momentum --forgotten-state keep
+parts 3 fomo fraction-0.05 --fraction 0.05
+parts 3 fomo fraction-0.4 --fraction 0.4
+parts 3 fomo period-2 --period 2 --average-phases 10
+parts 3 fomo period-8 --period 8 --average-phases 2.5
+parts 3 fomo start-0.4 --start 0.4
+parts 3 fomo auto-start --auto-start --patience 2
+parts 3 fomo magnitude --criterion magnitude
+parts 3 fomo snip --criterion snip
+parts 3 fomo average-phase --average phase
+parts 3 fomo average-stochastic --average stochastic
 END
   [ "$1" = 16px ] || { echo "main 5 fomo awp-ema-0.01 --weights awp --awp-gamma 0.01 --consistency 0 $alone $falling" && return; }
   cat << END
@@ -43,18 +53,8 @@ main 5 fomo everywhere-longer --later-layers 1 --average-phases 15
 images 3 fomo fomo-other-images --split-seed 1@
 images 3 fomo no-forgetting-other-images --split-seed 1@ $alone
 images 3 at-ema at-ema-other-images --split-seed 1@
-parts 3 fomo fraction-0.05 --fraction 0.05
-parts 3 fomo fraction-0.4 --fraction 0.4
-parts 3 fomo period-2 --period 2 --average-phases 10
-parts 3 fomo period-8 --period 8 --average-phases 2.5
-parts 3 fomo start-0.4 --start 0.4
-parts 3 fomo auto-start --auto-start --patience 2
 parts 3 fomo average-2 --average-phases 2
 parts 3 fomo average-15 --average-phases 15
-parts 3 fomo magnitude --criterion magnitude
-parts 3 fomo snip --criterion snip
-parts 3 fomo average-phase --average phase
-parts 3 fomo average-stochastic --average stochastic
 parts 3 fomo awp --weights awp --awp-gamma 0.02
 parts 3 fomo awp-no-forgetting --weights awp --awp-gamma 0.02 --fraction 0
 parts 3 fomo paper --start 0.525 --period 5 --fraction 0.035 --later-layers 0.5 --decay 0.999 $falling
@@ -68,12 +68,16 @@ declare -A radii=([16px]=4of255 [32px]=8of255)
 declare -A attack=([16px]="" [32px]="--epsilon 8/255 --steps 3 --step-size 4/255 --eval-early-stop")  # all but sgd's
 
 made() { for run in "$@"; do [ ! -f "$run/summary.json" ] || echo "$run"; done; }  # a table is of what is finished so far
-attack_once() {  # NAME CHECKPOINT ATTACK TITLE
-  ! grep -qs "\"$4\":" "$runs/$1/evaluations/$2-test200-linf-$radius.json" || return 0
+attack_once() {  # NAME CHECKPOINT: PGD-20, and AutoAttack where its seed is among those asked for; nothing twice
+  local attacks=() file="$runs/$1/evaluations/$2-test200-linf-$radius.json"
+  grep -qs '"PGD-20":' "$file" || attacks+=(pgd-20)
+  # AutoAttack takes a minute or two a network: of the seeds that it was asked for, which may be none.
+  [[ " ${AUTOATTACK-0 1 2 3 4} " != *" ${1##*-seed} "* ]] || grep -qs '"AutoAttack":' "$file" || attacks+=(autoattack)
+  [ ${#attacks[@]} -gt 0 ] || return 0
   if [ -f "$runs/$1/checkpoints/$2.pt" ]; then
-    lethe evaluate "$runs/$1" --checkpoint "$2" --attacks "$3" --images 200 --data-dir "$data"
+    lethe evaluate "$runs/$1" --checkpoint "$2" --attacks "${attacks[@]}" --images 200 --data-dir "$data"
   else
-    echo "$1 has no weights to attack here: left out"
+    echo "$1 has no $2 weights to attack here: left out"
   fi
 }
 export -f attack_once
@@ -107,17 +111,9 @@ for at in ${PROTOCOLS:-16px 32px}; do
     done
   fi
   if [[ $todo == *attack* ]]; then
-    for by in "pgd-20 PGD-20" "autoattack AutoAttack"; do  # one after the other: both write a network's file
-      for name in "${attacked[@]}"; do
-        # AutoAttack takes a minute or two a network: of the seeds that it was asked for, which may be none.
-        [[ $by = pgd* || " ${AUTOATTACK-0 1 2 3 4} " == *" ${name##*-seed} "* ]] || continue
-        for checkpoint in best-stable last-stable; do echo "$name $checkpoint $by"; done
-        # Working models: that of at-ema is AT, of awp-ema AWP, of no-consistency what only forgets; FOMO's own is beside its average.
-        case $name in at-ema-* | awp-ema-* | fomo-seed* | no-consistency-*)
-          for checkpoint in best last; do echo "$name $checkpoint $by"; done ;;
-        esac
-      done | xargs -r -P "$cores" -L 1 bash -c 'attack_once "$@"' _
-    done
+    for name in "${attacked[@]}"; do
+      for checkpoint in best-stable last-stable best last; do echo "$name $checkpoint"; done
+    done | xargs -r -P "$cores" -L 1 bash -c 'attack_once "$@"' _
   fi
   if [[ $todo == *table* ]]; then
     python3 results/records.py pack "$runs" "$here/$at/runs.jsonl"
