@@ -1,8 +1,9 @@
 """Keep what finished runs measured in one file of the repository, so that a table can be made again and added to.
 
-python3 results/records.py pack RUNS FILE      what is below RUNS, and the lines of FILE whose runs are not
-python3 results/records.py unpack FILE RUNS    run directories without checkpoints, where there are none yet
-python3 results/records.py compare RUNS FILE   whether runs that were made again measured the same, to the digit
+python3 results/records.py pack RUNS FILE    what is below RUNS, and the lines of FILE whose runs are not; of runs made
+                                             again, to the digit, the evaluations of both
+python3 results/records.py unpack FILE RUNS  run directories without checkpoints, where there are none yet
+python3 results/records.py compare RUNS FILE whether runs that were made again measured the same, to the digit
 
 A line is one run of ``lethe train``: its config, environment, summary, the metrics of the epochs that were evaluated,
 its evaluations. To ``lethe report`` an unpacked run is as good as the whole; what needs weights must train it again.
@@ -25,6 +26,9 @@ def pack(runs: Path, file: Path) -> None:
     kept = {record["name"]: record for record in _read(file)}
     for summary in sorted(runs.glob("*/summary.json")):
         record = _of(summary.parent)
+        before = kept.get(record["name"], {})
+        if _accuracies(record) == _accuracies(before):  # the same weights, made again to be attacked further
+            record["evaluations"] = dict(sorted({**before["evaluations"], **record["evaluations"]}.items()))
         kept[record["name"]] = record
     lines = [json.dumps(kept[name], separators=(",", ":"), ensure_ascii=False) + "\n" for name in sorted(kept)]
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -5,13 +5,10 @@ accuracy are what training measured on all test images; PGD-20 and AutoAttack ar
 FOMO's last epoch is compared with each row's last one, and with its best: what early stopping would have kept.
 """
 
-import json
-import statistics
 import sys
 from pathlib import Path
 
-from lethe.engine import RunDirectory
-from lethe.report import best_last, paired_difference
+from measured import Seeds, column, mean, measured, more
 
 # Of each table, in its order: the runs' name, which of their models, what it is called.
 MAIN = [
@@ -61,58 +58,12 @@ PARTS = [
     ("snip", "stable", "the least of SNIP forgotten"),
     ("paper", "stable", "the paper's constants, as remembered, and a falling rate"),
 ]
-ATTACKS = ("PGD-10", "PGD-20", "AutoAttack")
-Seeds = dict[str, tuple[float, float]]  # accuracy at the best and the last epoch, %, by seed
-
-
-def measured(runs: Path, row: str, model: str, seeds: str) -> dict[str, Seeds]:
-    """What is known of one row, by attack, and clean; of the seeds that a pattern of file names tells."""
-    found: dict[str, Seeds] = {attack: {} for attack in ("clean", *ATTACKS)}
-    prefix, ending = ("stable/", "-stable") if model == "stable" else ("", "")
-    for path in sorted(runs.glob(f"{row}-seed{seeds}")):
-        run, seed = RunDirectory.open(path), path.name.rsplit("-seed", 1)[1]
-        if run.summary() is None:
-            continue
-        records = run.records()
-        if (robust := best_last(records, "robust", prefix)) is None:
-            continue
-        found["PGD-10"][seed] = 100 * robust.best, 100 * robust.last
-        by_epoch = {record["epoch"]: 100 * record.get(f"{prefix}test/clean", 0.0) for record in records}
-        found["clean"][seed] = by_epoch[robust.best_epoch], by_epoch[records[-1]["epoch"]]
-        stronger = [evaluated(path, checkpoint + ending) for checkpoint in ("best", "last")]
-        for attack in ATTACKS[1:]:
-            if all(attack in accuracies for accuracies in stronger):
-                best, last = (100 * accuracies[attack] for accuracies in stronger)
-                found[attack][seed] = best, last
-    return found
-
-
-def evaluated(run: Path, checkpoint: str) -> dict[str, float]:
-    """Robust accuracy of a checkpoint by attack, as ``lethe evaluate`` wrote it."""
-    accuracies: dict[str, float] = {}
-    for path in sorted(run.glob(f"evaluations/{checkpoint}-test200-*.json")):
-        found = json.loads(path.read_text())["robust accuracy"]
-        if twice := sorted(found.keys() & accuracies.keys()):
-            sys.exit(f"{path}: {twice[0]} of this checkpoint is in another file, too, perhaps of another radius.")
-        accuracies |= found
-    return accuracies
+ATTACKS = {"PGD-10": "robust", "PGD-20": "PGD-20", "AutoAttack": "AutoAttack"}  # as they are called here and there
 
 
 def arrow(seeds: Seeds) -> str:
     """Means at the best and the last epoch."""
-    if not seeds:
-        return "-"
-    best, last = (statistics.mean(column) for column in zip(*seeds.values(), strict=True))
-    return f"{best:.1f} → {last:.1f}"
-
-
-def more(ours: Seeds, theirs: Seeds, epoch: int) -> str:
-    """What FOMO has more at its end than a row at its best (epoch 0) or its last (1), and its 95 % paired interval."""
-    both = sorted(ours.keys() & theirs.keys())
-    if ours is theirs or len(both) < 3:  # of two the interval says nothing
-        return ""
-    d = paired_difference([ours[seed][1] for seed in both], [theirs[seed][epoch] for seed in both])
-    return f"{d.mean:+.1f} ({d.low:+.1f} to {d.high:+.1f})"
+    return f"{mean(seeds, 0):.1f} → {mean(seeds, 1):.1f}" if seeds else "-"
 
 
 def main() -> None:
@@ -130,16 +81,17 @@ def main() -> None:
     header.append("n")
     print("| " + " | ".join(header) + " |")
     print("|---|" + "---:|" * (len(header) - 1))
-    everything = {(row, model): measured(runs, row, model, seeds) for row, model, _ in rows}
+    everything = measured(runs.glob(f"*-seed{seeds}"))
     ours = everything["fomo", "stable"]
     for row, model, title in rows:
-        found = everything[row, model]
-        if not found["PGD-10"]:
+        if (found := everything.get((row, model))) is None:
             continue
-        clean = statistics.mean(last for _, last in found["clean"].values())
-        cells = [*(arrow(found[attack]) for attack in ATTACKS), f"{clean:.1f}"]
-        cells += [more(ours[attack], found[attack], epoch) for epoch in epochs for attack in against]
-        counts = [len(found[attack]) for attack in ATTACKS]
+        known = [found[attack] for attack in ATTACKS.values()]
+        cells = [*(arrow(pairs) for pairs in known), f"{mean(found['clean'], 1):.1f}"]
+        for epoch in epochs:
+            for attack in against:
+                cells.append(more(column(ours[ATTACKS[attack]], 1), column(found[ATTACKS[attack]], epoch)))
+        counts = [len(pairs) for pairs in known]
         cells.append(str(counts[0]) if len(set(counts)) == 1 else ", ".join(map(str, counts)))
         print("| " + " | ".join([title, *cells]) + " |")
 

@@ -77,3 +77,22 @@ def test_runs_made_again_are_compared_to_the_digit(records, study, tmp_path, cap
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     records.compare(study, file)
     assert capsys.readouterr().out == f"{study}: 1 of 2 runs are those of {file}\nfomo-seed1\n"
+
+
+def test_a_run_made_again_keeps_its_recorded_evaluations_unless_it_measured_something_else(records, study, tmp_path):
+    file, again = tmp_path / "runs.jsonl", tmp_path / "again"
+    records.pack(study, file)
+    recorded = json.loads(file.read_text().splitlines()[0])["evaluations"]
+    records.unpack(file, again)
+    evaluations, metrics = again / "fomo-seed0" / "evaluations", again / "fomo-seed0" / "metrics.jsonl"
+    for path in evaluations.iterdir():
+        path.unlink()
+    (evaluations / "another.json").write_text('{"made": "again"}')
+    records.pack(again, file)
+    kept = json.loads(file.read_text().splitlines()[0])["evaluations"]
+    assert kept == recorded | {"another.json": {"made": "again"}}
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    lines[0]["stable/test/robust"] += 1e-9
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    records.pack(again, file)
+    assert list(json.loads(file.read_text().splitlines()[0])["evaluations"]) == ["another.json"]
