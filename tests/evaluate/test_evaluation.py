@@ -190,6 +190,36 @@ def test_verdicts_that_contradict_each_other_draw_a_warning(shares, message):
     assert message in warning
 
 
+@pytest.mark.parametrize("strong", ["fgsm", "square", "transfer"])
+@pytest.mark.parametrize(("fewer", "told"), [(4, 0), (6, 1)])  # half a point of a thousand images is five
+def test_half_a_point_between_attacks_is_chance(strong, fewer, told):
+    right = {"pgd-20": torch.arange(1000) < 500, strong: torch.arange(1000) < 500 - fewer}
+    assert len(signs_in_the_verdicts(right)) == told
+
+
+@pytest.mark.parametrize(("fewer", "told"), [(1, 0), (3, 1)])  # AutoAttack's own bound, 0.2 points, is two
+def test_square_may_add_what_autoattack_allows_it(fewer, told):
+    right = {"autoattack:fab-t": torch.arange(1000) < 500, "autoattack": torch.arange(1000) < 500 - fewer}
+    assert len(signs_in_the_verdicts(right)) == told
+
+
+@pytest.mark.parametrize(("held", "told"), [(9, False), (11, True)])  # of 200 images, 5 % are ten
+def test_a_twentieth_of_the_images_may_outlast_a_very_large_ball(held, told):
+    class Holds(Brightness):
+        """Where the first pixel is white, which moves by chance alone, it says dark; of others it sees the lower row."""
+
+        def forward(self, x):
+            white = x[:, :1, 0, 0].detach() > 0.5
+            return torch.where(white, torch.tensor([1.0, 0.0, 0.0]), super().forward(x[:, :, 1]))
+
+    images = torch.zeros(200, 1, 2, 2)
+    images[:, :, 1] = torch.where(torch.arange(200) < 100, 0.1, 0.4).view(-1, 1, 1)
+    images[:held, :, 0, 0] = 1.0
+    data = ImageSet(images, (torch.arange(200) >= 100).long(), 3)
+    found = signs_in_the_network(Holds(), data, THREAT)
+    assert any("PGD-50 leaves" in sign for sign in found) == told
+
+
 def test_too_few_steps_to_cross_the_ball_prove_nothing():
     shares = {"fgsm": 40, "pgd-7": 50, "square": 45}
     right = {name: torch.arange(100) < share for name, share in shares.items()}

@@ -39,6 +39,29 @@ def test_the_worst_of_a_linear_network_is_in_closed_form():
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("steps", [1, 3, 5])
+def test_the_worst_is_that_of_a_plain_ascent(steps):
+    """Two radii in steps of 2 r / steps of each tensor's length, projected tensor by tensor, in double precision."""
+    model, images = network().double(), data()
+    x, y = images.images.double(), images.labels
+    first, second = (model[k].weight for k in (1, 3))
+    start, expected = [first.detach().clone(), second.detach().clone()], []
+    expected.append(F.cross_entropy(model(x), y).item())
+    for radius in (0.1, 0.3):
+        for _ in range(steps):
+            slopes = torch.autograd.grad(F.cross_entropy(model(x), y), [first, second])
+            for w, w0, slope in zip((first, second), start, slopes, strict=True):
+                away = w.detach() + 2 * radius / steps * w0.norm() * slope / slope.norm() - w0
+                ball = radius * w0.norm()
+                w.data = w0 + (away * ball / away.norm() if away.norm() > ball else away)
+            expected.append(max(expected[-1], F.cross_entropy(model(x), y).item()))
+    first.data, second.data = start
+    found = worst_loss(model, ImageSet(x, y, 2), [0.0, 0.1, 0.3], steps=steps)
+    assert found == pytest.approx(
+        [expected[0], expected[steps], expected[2 * steps]], rel=1e-6
+    )  # sums are in single precision
+
+
 def test_the_worst_never_falls_with_the_radius_and_begins_at_the_network():
     model, images = network(), data()
     found = worst_loss(model, images, [0.0, 0.01, 0.05, 0.2, 0.5], batch_size=5)
