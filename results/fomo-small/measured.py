@@ -9,8 +9,9 @@ from pathlib import Path
 from lethe.engine import RunDirectory
 from lethe.report import best_last, paired_difference
 
-# Training measures "clean" and "robust" (PGD-10) on all test images, ``lethe evaluate`` these two on the first 200.
+# Training measures "clean" and "robust" (PGD-10) on all test images, ``lethe evaluate`` these on the first 200.
 STRONGER = ("PGD-20", "AutoAttack")
+FEWER = "clean, of 200"
 Pair = tuple[float, float]  # accuracy, %, at the best epoch, chosen on validation images under PGD-10, and at the last
 Seeds = dict[str, Pair]  # by seed
 Row = tuple[str, str]  # a row's name, and its model: working or stable
@@ -30,12 +31,12 @@ def measured(runs: Iterable[Path], ending: str = "-seed") -> dict[Row, dict[str,
         ):
             if (robust := best_last(records, "robust", prefix)) is None:
                 continue
-            of = found.setdefault((row, model), {name: {} for name in ("clean", "robust", *STRONGER)})
+            of = found.setdefault((row, model), {name: {} for name in ("clean", "robust", FEWER, *STRONGER)})
             clean = {record["epoch"]: 100 * record.get(f"{prefix}test/clean", 0.0) for record in records}
             of["clean"][seed] = clean[robust.best_epoch], clean[records[-1]["epoch"]]
             of["robust"][seed] = 100 * robust.best, 100 * robust.last
             best, last = (_evaluated(path, checkpoint) for checkpoint in checkpoints)
-            for attack in STRONGER:
+            for attack in (FEWER, *STRONGER):
                 if attack in best and attack in last:
                     of[attack][seed] = 100 * best[attack], 100 * last[attack]
     return found
@@ -45,10 +46,11 @@ def _evaluated(run: Path, checkpoint: str) -> dict[str, float]:
     """Robust accuracy of a checkpoint by attack, as ``lethe evaluate`` wrote it."""
     accuracies: dict[str, float] = {}
     for path in sorted(run.glob(f"evaluations/{checkpoint}-test200-*.json")):
-        found = json.loads(path.read_text())["robust accuracy"]
+        content = json.loads(path.read_text())
+        found = content["robust accuracy"]
         if twice := sorted(found.keys() & accuracies.keys()):
             sys.exit(f"{path}: {twice[0]} of this checkpoint is in another file, too, perhaps of another radius.")
-        accuracies |= found
+        accuracies |= found | {FEWER: content["clean accuracy"]}
     return accuracies
 
 

@@ -8,7 +8,7 @@ FOMO's last epoch is compared with each row's last one, and with its best: what 
 import sys
 from pathlib import Path
 
-from measured import Seeds, column, mean, measured, more
+from measured import FEWER, Seeds, column, mean, measured, more
 
 # Of each table, in its order: the runs' name, which of their models, what it is called.
 MAIN = [
@@ -66,28 +66,34 @@ def arrow(seeds: Seeds) -> str:
     return f"{mean(seeds, 0):.1f} → {mean(seeds, 1):.1f}" if seeds else "-"
 
 
+def end(seeds: Seeds) -> str:
+    """Mean at the last epoch."""
+    return f"{mean(seeds, 1):.1f}" if seeds else "-"
+
+
 def main() -> None:
     """Print the table."""
     runs = Path(sys.argv[2])
     # Which rows, of which seeds, and which of their epochs FOMO's end is compared with: their last (1), their best (0).
     rows, seeds, epochs = {"main": (MAIN, "*", (1, 0)), "parts": (PARTS, "[0-2]", (1,))}[sys.argv[1]]
     against, compared = ("PGD-10", "AutoAttack"), {1: "FOMO's end minus this end", 0: "minus this best"}
+    everything = measured(runs.glob(f"*-seed{seeds}"))
+    ours = everything["fomo", "stable"]
     print("Accuracy, %, means over n seeds, from the best epoch (chosen on validation images) to the last; and what")
     print("FOMO has more at its end, with the 95 % interval of the difference of pairs of the same seed. PGD-10 and")
-    print("clean: 1,000 test images; PGD-20 and AutoAttack: the first 200 of them, which are easier.\n")
+    print("clean: 1,000 test images; PGD-20 and AutoAttack: the first 200 of them (FOMO's clean accuracy at")
+    print(f"its end: {end(ours['clean'])} on all, {end(ours[FEWER])} on these).\n")
     header = ["", *ATTACKS, "clean, last"]
     for epoch in epochs:
         header += [f"{compared[epoch]}: {against[0]}", against[1]]
     header.append("n")
     print("| " + " | ".join(header) + " |")
     print("|---|" + "---:|" * (len(header) - 1))
-    everything = measured(runs.glob(f"*-seed{seeds}"))
-    ours = everything["fomo", "stable"]
     for row, model, title in rows:
         if (found := everything.get((row, model))) is None:
             continue
         known = [found[attack] for attack in ATTACKS.values()]
-        cells = [*(arrow(pairs) for pairs in known), f"{mean(found['clean'], 1):.1f}"]
+        cells = [*(arrow(pairs) for pairs in known), end(found["clean"])]
         for epoch in epochs:
             for attack in against:
                 cells.append(more(column(ours[ATTACKS[attack]], 1), column(found[ATTACKS[attack]], epoch)))

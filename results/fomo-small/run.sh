@@ -127,6 +127,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" $(made "${main[@]}") > "$here/$at/attacks.md"
     python3 "$here/overview.py" main "$runs" > "$here/$at/overview.md"
+    python3 "$here/layers.py" > "$here/layers.md"
     [ "$at" != 32px ] || python3 "$here/validation.py" "$runs" awp-ema awp-ema-0.01 fomo > "$here/$at/validation.md"
     rm -f "$here/$at"/{,forgetting/,parts/}report.html "$here/$at"/{,parts/}curves.png  # they repeat the others
   fi

@@ -206,7 +206,7 @@ def test_square_may_add_what_autoattack_allows_it(fewer, told):
 @pytest.mark.parametrize(("held", "told"), [(9, False), (11, True)])  # of 200 images, 5 % are ten
 def test_a_twentieth_of_the_images_may_outlast_a_very_large_ball(held, told):
     class Holds(Brightness):
-        """Where the first pixel is white, which moves by chance alone, it says dark; of others it sees the lower row."""
+        """Where the first pixel is white, which moves by chance alone, it says dark; else it sees the lower row."""
 
         def forward(self, x):
             white = x[:, :1, 0, 0].detach() > 0.5

@@ -34,7 +34,7 @@ def finished(tmp_path):
         (run / "metrics.jsonl").write_text("".join(lines))
         for checkpoint, accuracy in evaluated.items():
             path = run / "evaluations" / f"{checkpoint.replace('_', '-')}-test200-linf.json"
-            path.write_text(json.dumps({"robust accuracy": accuracy}))
+            path.write_text(json.dumps({"robust accuracy": accuracy, "clean accuracy": 0.49}))
         return run
 
     return write
