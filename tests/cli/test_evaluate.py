@@ -58,6 +58,17 @@ def test_a_second_call_runs_only_what_is_new(run, lethe_command):
     assert set(json.loads(path.read_text())["right"]) == {"clean", "fgsm", "pgd-2", "cw-2"}
 
 
+@pytest.mark.parametrize(("norm", "attacks"), [("linf", {"fgsm", "pgd-20", "cw-100"}), ("l2", {"pgd-20", "cw-100"})])
+def test_attacks_that_go_with_the_ball_are_made_where_none_is_named(train, lethe_command, norm, attacks):
+    train("at", "--out", "run", "--steps", "2", "--eval-steps", "2", "--epsilon", "0.1", "--norm", norm)
+    status, _, errors = lethe_command("evaluate", "run", "--images", "10", "--device", "cpu")
+    assert (status, errors) == (0, "")
+    (path,) = Path("run/evaluations").glob("*.json")
+    found = json.loads(path.read_text())
+    assert found["about"]["norm"] == norm
+    assert set(found["right"]) == {"clean", *attacks}
+
+
 def test_corruptions_and_sharpness_are_measured_shown_and_kept(run, lethe_command):
     words = ("evaluate", "run", "--attacks", "--images", "20", "--sharpness-images", "20", "--device", "cpu")
     status, output, errors = lethe_command(*words, "--corruptions", "--sharpness")

@@ -40,8 +40,9 @@ from lethe.recipes._registry import ALL_RECIPES
 class EvaluateConfig:
     """What is measured."""
 
-    attacks: tuple[str, ...] = ("fgsm", "pgd-20", "cw-100")
-    """Of fgsm, pgd-STEPS, cw-STEPS, cw-l2, autoattack, autoattack-rand, square, transfer; clean is always measured."""
+    attacks: tuple[str, ...] = ()
+    """Of fgsm, pgd-STEPS, cw-STEPS, cw-l2, autoattack, autoattack-rand, square, transfer; clean is always measured.
+    None named: fgsm, in linf alone, pgd-20 and cw-100."""
     checkpoint: str = "best"
     """Of a run: best, last, best-stable, last-stable (where there is an average), megabatch-N; best of an anytime run
     is the one after its last megabatch."""
@@ -104,7 +105,8 @@ class EvaluateConfig:
         threat = self._threat(recipe)
         data = self._data(recipe)
         source = self._source(data)
-        for attack in self.attacks:  # an unknown one is told before anything is read
+        attacks = self.attacks or (("fgsm",) if threat.norm == "linf" else ()) + ("pgd-20", "cw-100")
+        for attack in attacks:  # an unknown one is told before anything is read
             batch_attack(attack, threat, source)
         device = RunConfig(device=self.device).torch_device()
         splits = load(data)
@@ -123,7 +125,7 @@ class EvaluateConfig:
         evaluation = evaluate(
             model,
             images,
-            self.attacks,
+            attacks,
             threat,
             evaluation=Evaluation.open(path, about),
             source=None if source is None else self._placed(source, device),
