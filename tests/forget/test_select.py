@@ -30,6 +30,15 @@ def test_everything_is_every_parameter():
     assert names(forget.everything) == [name for name, _ in Branches().named_parameters()]
 
 
+def test_whole_numbers_are_not_forgotten():
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2, dtype=torch.complex64))
+    model[0].table = nn.Parameter(torch.zeros(2, dtype=torch.long), requires_grad=False)  # the smallest of all
+    masks = forget.magnitude_mask(model, 0.5, select=forget.everything)
+    assert masks.keys() == {"0.weight", "0.bias", "1.weight", "1.bias"}
+    forget.reinitialize(model, masks)
+    assert model[0].table.tolist() == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("share", "expected"),
     [

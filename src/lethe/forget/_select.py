@@ -68,8 +68,12 @@ weights = Selector("weights", _weight_names)
 """The weights of all convolutional and linear layers, those by which ``nn.MultiheadAttention`` projects its inputs
 included; no bias, no normalisation. The default of every criterion."""
 
-everything = Selector("everything", lambda model: [name for name, _ in model.named_parameters()])
-"""Every parameter, biases and normalisation included, as LURE's published code ranks them."""
+everything = Selector(
+    "everything",
+    lambda model: [name for name, p in model.named_parameters() if p.is_floating_point() or p.is_complex()],
+)
+"""Every parameter, biases and normalisation included, as LURE's published code ranks them; whole numbers, as of
+quantised layers, are no weights."""
 
 
 def _last_layer_names(model: nn.Module) -> list[str]:
