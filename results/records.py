@@ -26,8 +26,8 @@ def pack(runs: Path, file: Path) -> None:
     kept = {record["name"]: record for record in _read(file)}
     for summary in sorted(runs.glob("*/summary.json")):
         record = _of(summary.parent)
-        before = kept.get(record["name"], {})
-        if _accuracies(record) == _accuracies(before):  # the same weights, made again to be attacked further
+        before = kept.get(record["name"])
+        if before and _accuracies(record) == _accuracies(before):  # the same weights, made again to be attacked further
             record["evaluations"] = dict(sorted({**before["evaluations"], **record["evaluations"]}.items()))
         kept[record["name"]] = record
     lines = [json.dumps(kept[name], separators=(",", ":"), ensure_ascii=False) + "\n" for name in sorted(kept)]

@@ -32,8 +32,9 @@ def measured(runs: Iterable[Path], ending: str = "-seed") -> dict[Row, dict[str,
             if (robust := best_last(records, "robust", prefix)) is None:
                 continue
             of = found.setdefault((row, model), {name: {} for name in ("clean", "robust", FEWER, *STRONGER)})
-            clean = {record["epoch"]: 100 * record.get(f"{prefix}test/clean", 0.0) for record in records}
-            of["clean"][seed] = clean[robust.best_epoch], clean[records[-1]["epoch"]]
+            key = f"{prefix}test/clean"
+            clean = {record["epoch"]: 100 * record[key] for record in records if key in record}  # of evaluated epochs
+            of["clean"][seed] = clean[robust.best_epoch], clean[max(clean)]
             of["robust"][seed] = 100 * robust.best, 100 * robust.last
             best, last = (_evaluated(path, checkpoint) for checkpoint in checkpoints)
             for attack in (FEWER, *STRONGER):

@@ -79,6 +79,16 @@ def test_runs_made_again_are_compared_to_the_digit(records, study, tmp_path, cap
     assert capsys.readouterr().out == f"{study}: 1 of 2 runs are those of {file}\nfomo-seed1\n"
 
 
+def test_a_run_that_evaluated_no_epoch_is_packed(records, study, tmp_path):
+    runs = tmp_path / "runs"
+    records.pack(study, tmp_path / "some.jsonl")
+    records.unpack(tmp_path / "some.jsonl", runs)
+    (runs / "fomo-seed1" / "metrics.jsonl").write_text('{"epoch": 1}\n')
+    records.pack(runs, tmp_path / "runs.jsonl")
+    lines = (tmp_path / "runs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["metrics"] == [] for line in lines] == [False, True]
+
+
 def test_a_run_made_again_keeps_its_recorded_evaluations_unless_it_measured_something_else(records, study, tmp_path):
     file, again = tmp_path / "runs.jsonl", tmp_path / "again"
     records.pack(study, file)
