@@ -55,7 +55,7 @@ def test_two_ranks_give_the_result_of_one_process():
     process = start(*TORCHRUN, str(Path(__file__).with_name("two_ranks.py")))
     out, errors = finish(process, 240)
     assert process.returncode == 0, out + errors
-    for name in ("at", "fomo", "fomo, measured", "amp", "trades", "awp"):
+    for name in ("at", "fomo", "fomo, measured", "fomo, all at once", "amp", "trades", "awp"):
         assert f"{name}, ddp: " in out
         assert f"{name}, fsdp2: " in out
 

@@ -19,7 +19,7 @@ from lethe.optim import SGDConfig
 from lethe.recipes import TRAIN_RECIPES
 
 EPOCHS = 3
-KINDS = ("at", "fomo", "fomo, measured", "amp", "trades", "awp")
+KINDS = ("at", "fomo", "fomo, measured", "fomo, all at once", "amp", "trades", "awp")
 
 
 class Double(nn.Module):
@@ -34,7 +34,7 @@ class Double(nn.Module):
 
 
 def recipe(name, **compute):
-    name, _, measured = name.partition(", ")
+    name, _, variant = name.partition(", ")
     kind = TRAIN_RECIPES[name]
     cls = type("Double" + kind.__name__, (kind,), {"network": lambda self, splits: Double(kind.network(self, splits))})
     sections = {
@@ -50,8 +50,13 @@ def recipe(name, **compute):
     if "attack" in fields:
         sections["attack"] = replace(kind().attack, steps=3)
     if "fomo" in fields:
-        reading = "measure" if measured else "recompute"
+        reading = "measure" if variant == "measured" else "recompute"
         sections["fomo"] = FOMOConfig(start=0.34, period=1, fraction=0.1, stable_statistics=reading)
+    if variant == "all at once":  # in single precision a rounding can change which channel has the least gradient
+        ranked = {"criterion": "gradient", "granularity": "channels", "criterion_images": 60}
+        sections["fomo"] = replace(sections["fomo"], **ranked)
+        sections["robust"] = replace(kind().robust, objective="trades")
+        sections["weights"] = replace(kind().weights, weights="awp")
     return cls(**sections)
 
 
