@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 from fomo_loop import data, make, network, step, train
@@ -146,6 +147,19 @@ def test_one_batch_in_place_of_several_is_told():
     fomo, _ = make(network(), criterion="snip")
     with pytest.raises(ValueError, match=r"begin_epoch\(epoch, \[\(x, y\)\]\)"):
         fomo.begin_epoch(2, data()[0])
+
+
+def test_a_state_of_other_options_is_told_and_goes_on_with_the_new_ones():
+    saved = make(network())[0].state_dict()
+    del saved["settings"]["ramp"]  # an older state may not know an option, or none of them
+    other, _ = make(network(), fraction=np.float32(0.5), ramp="slow", forget_only="0.*")
+    assert type(other.state_dict()["settings"]["fraction"]) is float
+    changed = r"fraction 0\.5 in place of 0\.25, forget_only \('0\.\*',\) in place of \(\)\.$"
+    with pytest.warns(UserWarning, match=f"goes on with {changed}"):
+        other.load_state_dict(saved)
+    assert other.fraction == 0.5
+    del saved["settings"]
+    other.load_state_dict(saved)  # without a word
 
 
 def test_what_is_no_state_of_fomo_is_told():

@@ -193,9 +193,8 @@ def test_the_first_learning_rate_outlives_a_resume_without_a_schedule(early):
     other = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
     if early:  # FOMO may be built before or after
         other.load_state_dict(saved[0])
-    resumed = lethe.FOMO(
-        model, other, start=0, period=3, relearn_lr=0.5, decay=0.9, generator=torch.Generator().manual_seed(0)
-    )
+    same = {"start": 0, "period": 3, "relearn_lr": 0.5, "decay": 0.9, "later_layers": 0.5, "consistency": 2.0}
+    resumed = lethe.FOMO(model, other, generator=torch.Generator().manual_seed(0), **same)
     other.load_state_dict(saved[0])
     resumed.load_state_dict(saved[1])
     resumed.begin_epoch(1)

@@ -1,5 +1,7 @@
 """The published call, both spellings of epsilon, and errors that help."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -15,6 +17,21 @@ def test_both_spellings_of_epsilon():
     assert lethe.AMP(weights(), lr=0.1, epsilon=0.25, momentum=0.9).param_groups[0]["epsilon"] == 0.25
     assert lethe.AMP(weights(), lr=0.1, eps=0.25, momentum=0.9).param_groups[0]["epsilon"] == 0.25
     assert lethe.AMP(weights(), 0.1, 0.25).param_groups[0]["epsilon"] == 0.25
+
+
+def test_a_groups_own_eps_is_its_epsilon_where_the_optimizer_has_eps():
+    first, second, third = nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2)
+    groups = [{"params": first.parameters()}, {"params": second.parameters(), "eps": 0.125}]
+    optimizer = lethe.AMP(groups, lr=0.1, eps=0.25)
+    optimizer = copy.deepcopy(optimizer)
+    optimizer.add_param_group({"params": third.parameters(), "eps": 0.0625})
+    assert [group["epsilon"] for group in optimizer.param_groups] == [0.25, 0.125, 0.0625]
+    with pytest.raises(ValueError, match="epsilon must be"):
+        optimizer.add_param_group({"params": nn.Linear(2, 2).parameters(), "eps": -1.0})
+    adam = lethe.AMP(
+        [{"params": first.parameters(), "eps": 1e-4}], lr=0.1, epsilon=0.25, base_optimizer=torch.optim.Adam
+    )
+    assert (adam.param_groups[0]["epsilon"], adam.param_groups[0]["eps"]) == (0.25, 1e-4)
 
 
 def test_adams_eps_reaches_adam_where_epsilon_is_given_too():

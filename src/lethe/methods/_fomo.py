@@ -17,7 +17,7 @@ from lethe.forget import CRITERIA, ForgettingSchedule, Forgotten, Select, reinit
 from lethe.forget._criteria import Batches
 from lethe.forget._fresh import check_redraw
 from lethe.forget._select import learning, selected_parameters
-from lethe.methods._fomo_checks import check_optimizer
+from lethe.methods._fomo_checks import check_optimizer, plain, warn_of_other_settings
 from lethe.methods._fomo_config import FOMOConfig
 from lethe.methods._loop_watch import LoopWatch, warn_of_nothing, warn_of_silence, warn_without_batches
 from lethe.methods._relearning_rate import RelearningRate
@@ -105,6 +105,8 @@ class FOMO:
         self.schedule = ForgettingSchedule(start, period, o.patience)
         self.fraction = check_fraction("fraction", fraction)
         self.consistency_weight = non_negative("consistency", consistency)
+        own = {"start": start, "period": period, "fraction": fraction, "decay": decay, "consistency": consistency}
+        self._settings = plain(vars(o) | own)
         for name in ("forget_only", "later_layers"):
             if select is not None and options.get(name):
                 raise LetheError(f"select and {name} both say what may be forgotten: leave one out.")
@@ -259,12 +261,13 @@ class FOMO:
             "statistics": self._statistics.state_dict(),
             "schedule": self.schedule.state_dict(),
             "span": None if self._span is None else self._span.state_dict(),
+            "settings": dict(self._settings),
             "generator": None if self.generator is None else self.generator.get_state(),
         }
         return state if self._initial is None else {**state, "initial": self._initial}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Load what :meth:`state_dict` returned."""
+        """Load what :meth:`state_dict` returned; with other options it goes on with its own, and warns."""
         if "stable" not in state:
             raise LetheError(f"this is no state of FOMO: it holds {', '.join(map(str, state)) or 'nothing'}.")
         if self.generator is None and state["generator"] is not None:
@@ -293,6 +296,7 @@ class FOMO:
         self._statistics.forget()
         if self.generator is not None and state["generator"] is not None:
             self.generator.set_state(state["generator"].cpu())  # wherever torch.load was told to put it
+        warn_of_other_settings(state.get("settings", {}), self._settings)  # which older states do not have
 
     def _look_back(self) -> None:
         """When an epoch begins: at what the loop left out in the one before."""

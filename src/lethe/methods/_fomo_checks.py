@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
@@ -33,3 +34,16 @@ def check_optimizer(optimizer: Optimizer | None, selected: Mapping[str, Tensor])
             "Freeze what does not learn, or choose with select.",
             stacklevel=3,
         )
+
+
+def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as a checkpoint may hold them: numpy's and torch's numbers would be refused at its loading."""
+    return {name: value.item() if hasattr(value, "item") else value for name, value in settings.items()}
+
+
+def warn_of_other_settings(saved: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
+    """Say what differs between the FOMO that was saved and the one that goes on: it is allowed, and may be a slip."""
+    other = [name for name, value in mine.items() if name in saved and saved[name] != value]
+    if other:
+        differences = ", ".join(f"{name} {mine[name]!r} in place of {saved[name]!r}" for name in other)
+        warnings.warn(f"the saved FOMO was built otherwise: this one goes on with {differences}.", stacklevel=3)

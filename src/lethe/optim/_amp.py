@@ -77,6 +77,7 @@ class AMP(TwoPassOptimizer):
         **base_kwargs: Any,
     ) -> None:
         self.ball = one_of("ball", ball, BALLS)
+        self._eps_is_epsilon = epsilon is None
         if epsilon is None:
             if "eps" not in base_kwargs:
                 raise LetheError(
@@ -91,8 +92,14 @@ class AMP(TwoPassOptimizer):
         non_negative("inner_lr", group["inner_lr"])
         whole("inner_iter", group["inner_iter"], 0)
 
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Add a parameter group; its ``eps`` is its ``epsilon`` where this optimizer was built with ``eps``."""
+        if self._eps_is_epsilon and "eps" in param_group:
+            param_group.setdefault("epsilon", param_group.pop("eps"))
+        super().add_param_group(param_group)
+
     def _extra_state(self) -> dict[str, Any]:
-        return {"ball": self.ball}
+        return {"ball": self.ball, "_eps_is_epsilon": self._eps_is_epsilon}
 
     def _passes(self, group: dict[str, Any]) -> int:
         return int(group["inner_iter"])
