@@ -1,7 +1,8 @@
 """overview.py TABLE RUNS: each row under every attack in one table, best → last, beside what FOMO has more at the end.
 
-TABLE is main, or parts, which is of the first three seeds alone; RUNS the folder of a protocol's runs. PGD-10 and clean
-accuracy are what training measured on all test images; PGD-20 and AutoAttack are ``lethe evaluate``'s, of fewer.
+TABLE is main; or parts, which is of the first three seeds alone; or working, the same of the working models, in which
+no average hides what training did. RUNS is the folder of a protocol's runs. PGD-10 and clean accuracy are what training
+measured on all test images; PGD-20 and AutoAttack are ``lethe evaluate``'s, of fewer.
 FOMO's last epoch is compared with each row's last one, and with its best: what early stopping would have kept.
 """
 
@@ -58,6 +59,13 @@ PARTS = [
     ("snip", "stable", "the least of SNIP forgotten"),
     ("paper", "stable", "the paper's constants, as remembered, and a falling rate"),
 ]
+WORKING = [(row, "working", title) for row, model, title in PARTS if model == "stable"]
+# Rows, of which seeds, and which of their epochs FOMO's end is compared with: their last (1), their best (0).
+TABLES = {
+    "main": (MAIN, "*", (1, 0)),
+    "parts": (PARTS, "[0-2]", (1,)),
+    "working": (WORKING, "[0-2]", (1,)),
+}
 ATTACKS = {"PGD-10": "robust", "PGD-20": "PGD-20", "AutoAttack": "AutoAttack"}  # as they are called here and there
 
 
@@ -74,11 +82,12 @@ def end(seeds: Seeds) -> str:
 def main() -> None:
     """Print the table."""
     runs = Path(sys.argv[2])
-    # Which rows, of which seeds, and which of their epochs FOMO's end is compared with: their last (1), their best (0).
-    rows, seeds, epochs = {"main": (MAIN, "*", (1, 0)), "parts": (PARTS, "[0-2]", (1,))}[sys.argv[1]]
+    rows, seeds, epochs = TABLES[sys.argv[1]]
     against, compared = ("PGD-10", "AutoAttack"), {1: "FOMO's end minus this end", 0: "minus this best"}
     everything = measured(runs.glob(f"*-seed{seeds}"))
-    ours = everything["fomo", "stable"]
+    ours = everything[rows[0][:2]]
+    if rows is WORKING:
+        print("The working models, FOMO's as well.\n")
     print("Accuracy, %, means over n seeds, from the best epoch (chosen on validation images) to the last; and what")
     print("FOMO has more at its end, with the 95 % interval of the difference of pairs of the same seed. PGD-10 and")
     print("clean: 1,000 test images; PGD-20 and AutoAttack: the first 200 of them (FOMO's clean accuracy at")

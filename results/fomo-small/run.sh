@@ -123,6 +123,7 @@ for at in ${PROTOCOLS:-16px 32px}; do
     lethe report --by-folder $(made "${parts[@]}") --out "$here/$at/parts"
     python3 "$here/attacks.py" $(made "${parts[@]}") > "$here/$at/parts/attacks.md"
     python3 "$here/overview.py" parts "$runs" > "$here/$at/parts/overview.md"
+    python3 "$here/overview.py" working "$runs" > "$here/$at/parts/working.md"
     [ "$at" != 16px ] || python3 "$here/other_images.py" "$runs" > "$here/$at/other-images.md"
     python3 "$here/clean.py" "$runs" > "$here/$at/clean.md"
     python3 "$here/attacks.py" $(made "${main[@]}") > "$here/$at/attacks.md"

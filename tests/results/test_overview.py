@@ -21,6 +21,18 @@ def test_a_row_has_every_attack_from_best_to_last_and_fomos_paired_lead(finished
     ]
 
 
+def test_working_models_are_compared_with_fomos_working_model(finished, script, tmp_path):
+    for seed, (ours, theirs) in enumerate([(0.26, 0.10), (0.25, 0.11), (0.27, 0.09)]):
+        finished(f"fomo-seed{seed}", (0.5, 0.25, ours), prefix="", last={"AutoAttack": 0.2}, best={"AutoAttack": 0.3})
+        finished(f"snip-seed{seed}", (0.5, 0.2, theirs), prefix="")
+        finished(f"magnitude-seed{seed}", (0.5, 0.2, 0.2))  # of which there is the stable model alone
+        finished(f"at-swa-seed{seed}", (0.5, 0.2, 0.2), prefix="")  # no part of FOMO
+    assert [line for line in script("overview.py", "working", tmp_path) if line.startswith("| ")][1:] == [
+        "| **FOMO** | 25.0 → 26.0 | - | 30.0 → 20.0 | 40.0 |  |  | 3, 0, 3 |",
+        "| the least of SNIP forgotten | 20.0 → 10.0 | - | - | 40.0 | +16.0 (+11.0 to +21.0) |  | 3, 0, 0 |",
+    ]
+
+
 def test_unfinished_runs_count_nowhere(finished, script, tmp_path):
     for seed in range(4):
         run = finished(f"fomo-seed{seed}", (0.5, 0.25, 0.2))
