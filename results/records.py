@@ -6,7 +6,8 @@ python3 results/records.py unpack FILE RUNS  run directories without checkpoints
 python3 results/records.py compare RUNS FILE whether runs that were made again measured the same, to the digit
 
 A line is one run of ``lethe train``: its config, environment, summary, the metrics of the epochs that were evaluated,
-its evaluations. To ``lethe report`` an unpacked run is as good as the whole; what needs weights must train it again.
+its evaluations, in which what was right of each image is written shorter. To ``lethe report`` an unpacked run is as
+good as the whole; what needs weights must train it again.
 Where a run's options have changed, remove its line, or the old numbers stay.
 """
 
@@ -44,6 +45,7 @@ def unpack(file: Path, runs: Path) -> None:
         (run / "evaluations").mkdir(parents=True, exist_ok=True)
         (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in record["metrics"]))
         for name, content in record["evaluations"].items():
+            content = content | {"right": {attack: _bits(short) for attack, short in content["right"].items()}}
             (run / "evaluations" / name).write_text(json.dumps(content, indent=2) + "\n")
         for name in WHOLE:
             (run / f"{name}.json").write_text(json.dumps(record[name], indent=2) + "\n")
@@ -69,8 +71,20 @@ def _of(run: Path) -> Record:
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     evaluated = [line for line in metrics if any("validation/" in key or "test/" in key for key in line)]
     evaluations = {path.name: json.loads(path.read_text()) for path in sorted((run / "evaluations").glob("*.json"))}
+    for content in evaluations.values():
+        content["right"] = {attack: _short(bits) for attack, bits in content["right"].items()}
     whole = {name: json.loads((run / f"{name}.json").read_text()) for name in WHOLE}
     return {"name": run.name, **whole, "metrics": evaluated, "evaluations": evaluations}
+
+
+def _short(bits: str) -> str:
+    """A row of bits, which was more than a quarter of a study's file, as its length and a hexadecimal number."""
+    return f"{len(bits)}:{int(bits, 2):x}"
+
+
+def _bits(short: str) -> str:
+    length, _, number = short.partition(":")
+    return f"{int(number, 16):0{length}b}"
 
 
 def _read(file: Path) -> list[Record]:

@@ -52,6 +52,12 @@ def test_a_table_of_unpacked_runs_is_that_of_the_runs(records, study, tmp_path, 
     assert json.loads(evaluated[0].read_text()) == json.loads(evaluated[1].read_text())
 
 
+@pytest.mark.parametrize(("bits", "short"), [("0010", "4:2"), ("1", "1:1"), ("00000", "5:0"), ("111101", "6:3d")])
+def test_a_row_of_bits_is_kept_as_its_length_and_a_number(records, bits, short):
+    assert records._short(bits) == short
+    assert records._bits(short) == bits
+
+
 def test_packing_adds_to_what_was_kept_and_unpacking_leaves_what_is_there(records, study, tmp_path):
     file, some = tmp_path / "runs.jsonl", tmp_path / "some"
     records.pack(study, file)
