@@ -32,6 +32,9 @@ def test_a_groups_own_eps_is_its_epsilon_where_the_optimizer_has_eps():
         [{"params": first.parameters(), "eps": 1e-4}], lr=0.1, epsilon=0.25, base_optimizer=torch.optim.Adam
     )
     assert (adam.param_groups[0]["epsilon"], adam.param_groups[0]["eps"]) == (0.25, 1e-4)
+    both = {"params": second.parameters(), "epsilon": 0.5, "eps": 1e-4}  # as where the optimizer is given both
+    group = lethe.AMP([both], lr=0.1, eps=0.25, base_optimizer=torch.optim.Adam).param_groups[0]
+    assert (group["epsilon"], group["eps"]) == (0.5, 1e-4)
 
 
 def test_adams_eps_reaches_adam_where_epsilon_is_given_too():

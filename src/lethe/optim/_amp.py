@@ -94,8 +94,8 @@ class AMP(TwoPassOptimizer):
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a parameter group; its ``eps`` is its ``epsilon`` where this optimizer was built with ``eps``."""
-        if self._eps_is_epsilon and "eps" in param_group:
-            param_group.setdefault("epsilon", param_group.pop("eps"))
+        if self._eps_is_epsilon and "eps" in param_group and "epsilon" not in param_group:
+            param_group["epsilon"] = param_group.pop("eps")
         super().add_param_group(param_group)
 
     def _extra_state(self) -> dict[str, Any]:
