@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,7 @@ def unpack(file: Path, runs: Path) -> None:
         (run / "evaluations").mkdir(parents=True, exist_ok=True)
         (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in record["metrics"]))
         for name, content in record["evaluations"].items():
-            content = content | {"right": {attack: _bits(short) for attack, short in content["right"].items()}}
-            (run / "evaluations" / name).write_text(json.dumps(content, indent=2) + "\n")
+            (run / "evaluations" / name).write_text(json.dumps(_with_right(content, _bits), indent=2) + "\n")
         for name in WHOLE:
             (run / f"{name}.json").write_text(json.dumps(record[name], indent=2) + "\n")
         run.rename(runs / record["name"])
@@ -70,11 +70,17 @@ def _accuracies(record: Record) -> list[Record]:
 def _of(run: Path) -> Record:
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     evaluated = [line for line in metrics if any("validation/" in key or "test/" in key for key in line)]
-    evaluations = {path.name: json.loads(path.read_text()) for path in sorted((run / "evaluations").glob("*.json"))}
-    for content in evaluations.values():
-        content["right"] = {attack: _short(bits) for attack, bits in content["right"].items()}
+    paths = sorted((run / "evaluations").glob("*.json"))
+    evaluations = {path.name: _with_right(json.loads(path.read_text()), _short) for path in paths}
     whole = {name: json.loads((run / f"{name}.json").read_text()) for name in WHOLE}
     return {"name": run.name, **whole, "metrics": evaluated, "evaluations": evaluations}
+
+
+def _with_right(content: Record, written: Callable[[str], str]) -> Record:
+    """An evaluation whose verdicts on each image, attack by attack, are written otherwise."""
+    if "right" not in content:
+        return content
+    return content | {"right": {attack: written(verdicts) for attack, verdicts in content["right"].items()}}
 
 
 def _short(bits: str) -> str:
